@@ -1,0 +1,132 @@
+"""Every error raised on purpose, as one tree, split by what the caller can do about it.
+
+    KibitzError
+    ├── UsageError (ValueError)            mend the call
+    │   ├── QueryError                     ... the query; carries position and suggestion
+    │   ├── RefError                       ... a `kibitz:///` reference
+    │   ├── SettingsError                  ... a setting or environment variable
+    │   ├── InvalidRecord                  ... a call, feedback or object; carries the field
+    │   └── TooLarge                       ... send less; carries size and limit
+    ├── Unauthorized (PermissionError)     bring a key
+    ├── NotFound (LookupError)             ask for something else
+    ├── Conflict                           the name or id is taken by something different
+    ├── Unavailable (ConnectionError)      wait, then try again; carries retry_after_s
+    ├── QueryTimeout (TimeoutError)        narrow the query; carries limit_s
+    ├── StorageFull (OSError)              make room
+    ├── StorageDamaged                     restore from a backup
+    └── MissingExtra (ImportError)         install the named extra
+
+A message says what was attempted, the offending value and the way out. Facts are attributes,
+never only text. `code` is the word used in the server's JSON error shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class KibitzError(Exception):
+    """Something Kibitz could not do."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+        """What a program can use, by name: field, value, position, limit …"""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.facts)
+
+
+def _rebuild(kind: type[KibitzError], message: str, facts: dict[str, Any]) -> KibitzError:
+    return kind(message, **facts)
+
+
+class UsageError(KibitzError, ValueError):
+    """The call itself is wrong; the message says what to change."""
+
+    code = "usage"
+
+
+class QueryError(UsageError):
+    """A query cannot be understood. Facts: `at` (where in the query), `suggestion`."""
+
+    code = "query"
+
+
+class RefError(UsageError):
+    """A reference is not of the form `kibitz:///project/kind/name`."""
+
+    code = "ref"
+
+
+class SettingsError(UsageError):
+    """A setting has a value that cannot be used. Facts: `setting`, `value`."""
+
+    code = "settings"
+
+
+class InvalidRecord(UsageError):
+    """A call, feedback or object breaks a rule. Facts: `field`, and `value` where it is short."""
+
+    code = "invalid_record"
+
+
+class TooLarge(UsageError):
+    """A body, batch or value is over its limit. Facts: `size`, `limit`."""
+
+    code = "too_large"
+
+
+class Unauthorized(KibitzError, PermissionError):
+    """The request carries no valid key."""
+
+    code = "unauthorized"
+
+
+class NotFound(KibitzError, LookupError):
+    """Nothing has this id or name."""
+
+    code = "not_found"
+
+
+class Conflict(KibitzError):
+    """The id or name belongs to something different already."""
+
+    code = "conflict"
+
+
+class Unavailable(KibitzError, ConnectionError):
+    """The other side cannot answer now. Facts: `retry_after_s` where it is known."""
+
+    code = "unavailable"
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return self.facts.get("retry_after_s")
+
+
+class QueryTimeout(KibitzError, TimeoutError):
+    """A query was stopped at its time limit. Facts: `limit_s`."""
+
+    code = "query_timeout"
+
+
+class StorageFull(KibitzError, OSError):
+    """The disk of the data folder is full; nothing of the batch was stored."""
+
+    code = "storage_full"
+
+
+class StorageDamaged(KibitzError):
+    """The store cannot be read. Facts: `path`."""
+
+    code = "storage_damaged"
+
+
+class MissingExtra(KibitzError, ImportError):
+    """An optional part is not installed; the message names the command that installs it."""
+
+    code = "missing_extra"

@@ -1,0 +1,194 @@
+"""What feedback of each type must carry: the rules a store enforces on every row it takes.
+
+| type | payload | references |
+|---|---|---|
+| `runnable.<name>` | `{"output": any}` | `runnable_ref` of that name; `call_ref` too where the runnable is an op |
+| `annotation.<name>` | `{"value": any}` | `annotation_ref` of that name |
+| `reaction` | `{"emoji": one emoji}` | none |
+| `note` | `{"note": 1 to 10,000 characters}` | none |
+| any other word | any object | none |
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from kibitz.base import refs
+from kibitz.base.errors import InvalidRecord, RefError
+from kibitz.base.records import FeedbackPart
+
+RUNNABLE = "runnable."
+ANNOTATION = "annotation."
+REACTION = "reaction"
+NOTE = "note"
+MAX_NOTE_CHARACTERS = 10_000
+MAX_PAYLOAD_BYTES = 1 << 20
+"""A judgement is small; what it is about belongs in a call."""
+
+_REF_FIELDS = ("annotation_ref", "runnable_ref", "call_ref", "trigger_ref")
+_FREE_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+def check(part: FeedbackPart, project: str) -> refs.Ref:
+    """Hold a feedback to the rules of its type and give its target, taken apart.
+
+    Raises:
+        InvalidRecord: a rule is broken; `field` says where.
+    """
+    target = _ref(part, "target_ref", project)
+    if part.type.startswith(RUNNABLE):
+        _check_runnable(part, project)
+    elif part.type.startswith(ANNOTATION):
+        _check_annotation(part, project)
+    else:
+        for field in _REF_FIELDS:
+            if getattr(part, field) is not None:
+                raise InvalidRecord(
+                    f"feedback of type {part.type!r} takes no {field}; "
+                    f"only {RUNNABLE}<name> and {ANNOTATION}<name> have references",
+                    field=field,
+                )
+        _check_plain(part)
+    return target
+
+
+def _check_runnable(part: FeedbackPart, project: str) -> None:
+    name = part.type[len(RUNNABLE) :]
+    _check_keys(part, "output")
+    if part.annotation_ref is not None:
+        raise InvalidRecord(
+            f"feedback of type {part.type!r} is made by a program and takes no annotation_ref",
+            field="annotation_ref",
+        )
+    runnable = _ref(part, "runnable_ref", project)
+    if runnable.kind not in refs.VERSIONED:
+        raise InvalidRecord(
+            f"runnable_ref {part.runnable_ref!r} names a {runnable.kind}; it must name an op or object",
+            field="runnable_ref",
+        )
+    _check_name(part, "runnable_ref", runnable.name, name)
+    if runnable.kind == "op" and part.call_ref is None:
+        raise InvalidRecord(
+            f"feedback of type {part.type!r} was made by an op and needs call_ref, the call that produced it",
+            field="call_ref",
+        )
+    _check_optional_call(part, project)
+
+
+def _check_annotation(part: FeedbackPart, project: str) -> None:
+    name = part.type[len(ANNOTATION) :]
+    _check_keys(part, "value")
+    if part.runnable_ref is not None:
+        raise InvalidRecord(
+            f"feedback of type {part.type!r} is made to a specification and takes no runnable_ref",
+            field="runnable_ref",
+        )
+    spec = _ref(part, "annotation_ref", project)
+    if spec.kind != "object":
+        raise InvalidRecord(
+            f"annotation_ref {part.annotation_ref!r} names a {spec.kind}; it must name an object",
+            field="annotation_ref",
+        )
+    _check_name(part, "annotation_ref", spec.name, name)
+    _check_optional_call(part, project)
+
+
+def _check_optional_call(part: FeedbackPart, project: str) -> None:
+    if part.call_ref is not None and _ref(part, "call_ref", project).kind != "call":
+        raise InvalidRecord(f"call_ref {part.call_ref!r} does not name a call", field="call_ref")
+    if part.trigger_ref is not None:
+        _ref(part, "trigger_ref", project)
+
+
+def _check_plain(part: FeedbackPart) -> None:
+    if part.type == REACTION:
+        _check_keys(part, "emoji")
+        emoji = part.payload["emoji"]
+        if not isinstance(emoji, str) or not is_emoji(emoji):
+            raise InvalidRecord(
+                f"reaction {str(emoji)[:40]!r} is not one emoji", field="payload.emoji"
+            )
+    elif part.type == NOTE:
+        _check_keys(part, "note")
+        note = part.payload["note"]
+        if not isinstance(note, str) or not note.strip():
+            raise InvalidRecord("a note needs some text", field="payload.note")
+        if len(note) > MAX_NOTE_CHARACTERS:
+            raise InvalidRecord(
+                f"a note has at most {MAX_NOTE_CHARACTERS:,} characters, this one {len(note):,}",
+                field="payload.note",
+            )
+    elif not _FREE_TYPE.fullmatch(part.type):
+        raise InvalidRecord(
+            f"feedback type {part.type!r} is not a word; it begins with a letter and has letters, digits, '_', '.' and '-'",
+            field="type",
+        )
+
+
+def _check_keys(part: FeedbackPart, key: str) -> None:
+    if list(part.payload) != [key]:
+        raise InvalidRecord(
+            f"feedback of type {part.type!r} has the payload {{{key!r}: …}}, not the keys {sorted(part.payload)[:8]}",
+            field="payload",
+        )
+
+
+def _check_name(part: FeedbackPart, field: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise InvalidRecord(
+            f"feedback of type {part.type!r} needs a {field} of the name {wanted!r}, not {found!r}",
+            field=field,
+        )
+
+
+def _ref(part: FeedbackPart, field: str, project: str) -> refs.Ref:
+    text: str | None = getattr(part, field)
+    if text is None:
+        raise InvalidRecord(f"feedback of type {part.type!r} needs {field}", field=field)
+    try:
+        ref = refs.parse_ref(text)
+    except RefError as error:
+        raise InvalidRecord(f"{field}: {error.message}", field=field) from error
+    if ref.project != project:
+        raise InvalidRecord(
+            f"{field} {text!r} is in project {ref.project!r}, the feedback in {project!r}",
+            field=field,
+        )
+    return ref
+
+
+_JOINERS = {0x200D, 0xFE0F, 0xFE0E, 0x20E3}
+
+
+def is_emoji(text: str) -> bool:
+    """Whether the text is one emoji: a pictograph with its modifiers, a joined sequence, a flag or a keycap.
+
+    Follows the shape of emoji sequences in Unicode TS #51 §1.4.9 without its tables: symbols joined by
+    U+200D, skin tones, variation selectors, tag sequences, pairs of regional indicators, keycaps.
+    """
+    if not 1 <= len(text) <= 16:
+        return False
+    points = [ord(character) for character in text]
+    if points[-1] == 0x20E3:
+        return text[0] in "0123456789#*" and points[1:-1] in ([], [0xFE0F])
+    if all(0x1F1E6 <= point <= 0x1F1FF for point in points):
+        return len(points) == 2
+    symbols = 0
+    joined = True
+    for point in points:
+        if point == 0x200D:
+            if joined:
+                return False
+            joined = True
+        elif point in _JOINERS or 0x1F3FB <= point <= 0x1F3FF or 0xE0020 <= point <= 0xE007F:
+            if symbols == 0:
+                return False
+        elif unicodedata.category(chr(point)) in {"So", "Sm"} or point in {0x203C, 0x2049, 0x3030}:
+            if not joined:
+                return False
+            symbols += 1
+            joined = False
+        else:
+            return False
+    return symbols > 0 and not joined

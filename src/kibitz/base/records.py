@@ -1,0 +1,269 @@
+"""The records that cross a boundary: wire, store, SDK, pages.
+
+A call travels as `CallPart`s: a *start* when it has been running for a moment, a *complete* one at the
+end, or start and end apart from systems that send them so. Parts of one id may arrive in any order and
+any number of times; the store merges them (`storage/sqlite/merging.py`) into the one `Call` it gives back.
+
+Times are `datetime`s with a zone and microseconds. Structs are frozen; change with `msgspec.structs.replace`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""What JSON can say. Numbers compare as IEEE doubles everywhere (`query/reference.py`)."""
+
+_PRINTABLE = r"^[^\u0000-\u001f\u007f]*$"
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+"""An id: visible ASCII. Ours are UUIDv7; those of other systems are taken as they are."""
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=_PRINTABLE)]
+Label = Annotated[str, Meta(max_length=1024, pattern=_PRINTABLE)]
+RefText = Annotated[str, Meta(min_length=1, max_length=1024)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+CallStatus = Literal["running", "success", "error"]
+
+
+class Frame(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a traceback, outermost first."""
+
+    file: str
+    line: int
+    function: str
+    text: str = ""
+
+
+class ExceptionInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a call raised."""
+
+    type: str
+    """The class with its module, `builtins` left out: `ValueError`, `httpx.ConnectError`."""
+    message: str
+    traceback: list[Frame] = []
+    cause: ExceptionInfo | None = None
+
+
+class CallPart(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What one delivery says about a call. Only `id` is always there.
+
+    With `ended_at` the part is an end (or a whole call); without, a start.
+    """
+
+    id: Id
+    trace_id: Id | None = None
+    """The trace; the call's own id where it is neither here nor in another part."""
+    parent_id: Id | None = None
+    op: Name | None = None
+    op_ref: RefText | None = None
+    kind: Name | None = None
+    """agent, llm, tool, retriever, scorer … free text for grouping and icons."""
+    display_name: Label | None = None
+    thread_id: Label | None = None
+    author: Label | None = None
+    """Who ran it, where that is known: a user's name or a service."""
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    inputs: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    output: Any = msgspec.UNSET
+    attributes: dict[str, Any] | None = None
+    summary: dict[str, Any] | None = None
+    """Numbers about the call: `usage` (tokens by model), `cost`, counts."""
+    exception: ExceptionInfo | None = None
+
+
+AuthorKind = Literal["person", "model", "program", "import"]
+
+
+class FeedbackPart(
+    Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """One judgement on one target, as it is delivered. The rules per type are in `judgements.py`."""
+
+    id: Id | None = None
+    """Made by the sender, so that a second delivery is recognised; the server makes one where it is missing."""
+    type: Name
+    """`runnable.<name>`, `annotation.<name>`, `reaction`, `note` or a free word."""
+    target_ref: RefText
+    payload: dict[str, Any]
+    author: Label = ""
+    """Who judged; empty where nobody is named."""
+    author_kind: AuthorKind = "person"
+    created_at: Moment | None = None
+    annotation_ref: RefText | None = None
+    """The specification an annotation was made to."""
+    runnable_ref: RefText | None = None
+    """The op or object that made a runnable feedback."""
+    call_ref: RefText | None = None
+    """The call that produced the feedback."""
+    trigger_ref: RefText | None = None
+    """What triggered it: a rule, a queue."""
+
+
+class ObjectPart(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A version of a named value. Its digest is the content address of `value` in canonical JSON."""
+
+    kind: Literal["op", "object"]
+    name: Name
+    digest: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$")]
+    value: dict[str, Any]
+    created_at: Moment | None = None
+
+
+class FilePart(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Bytes that a value of the batch refers to by digest: `{"$type": "file", "digest": …}`."""
+
+    digest: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$")]
+    media_type: Name
+    content: bytes
+    """Base64 in JSON."""
+
+
+class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What one delivery carries, for one project. It is stored in one transaction."""
+
+    project: str
+    calls: list[CallPart] = []
+    feedback: list[FeedbackPart] = []
+    objects: list[ObjectPart] = []
+    files: list[FilePart] = []
+
+
+class Rejection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One item of a batch that was not stored, and why. The others were."""
+
+    kind: Literal["call", "feedback", "object", "file"]
+    index: int
+    """Its position in the list it came in."""
+    id: str | None = None
+    code: str
+    message: str
+    field: str | None = None
+
+
+class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a batch. When it is given out, everything counted in it is durable."""
+
+    calls: int = 0
+    feedback: int = 0
+    objects: int = 0
+    files: int = 0
+    feedback_ids: list[str] = []
+    """The ids of the stored feedback, in the order of the batch."""
+    rejected: list[Rejection] = []
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """A call as the store gives it back. Fields that a query did not ask for are UNSET and left out in JSON."""
+
+    project: str
+    id: str
+    trace_id: str
+    parent_id: str | None
+    op: str
+    op_ref: str | None
+    kind: str | None
+    display_name: str | None
+    thread_id: str | None
+    author: str | None
+    status: CallStatus
+    started_at: datetime
+    ended_at: datetime | None
+    latency_ms: float | None
+    """None while the call is running."""
+    input_preview: str
+    output_preview: str
+    error: str | None = None
+    """`type: message` of the exception, bounded; the whole is in `exception`."""
+    inputs: Any = msgspec.UNSET
+    output: Any = msgspec.UNSET
+    attributes: Any = msgspec.UNSET
+    summary: Any = msgspec.UNSET
+    exception: ExceptionInfo | None | msgspec.UnsetType = msgspec.UNSET
+    feedback: list[Feedback] | msgspec.UnsetType = msgspec.UNSET
+    """The newest feedback of each type and author, newest first."""
+    scores: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    """The newest scores by column: `{"runnable.x": {"output.match": true}}`."""
+
+
+class Feedback(Struct, frozen=True, kw_only=True):
+    """A judgement as the store gives it back."""
+
+    project: str
+    id: str
+    type: str
+    target_ref: str
+    payload: Any
+    author: str
+    author_kind: AuthorKind
+    created_at: datetime
+    annotation_ref: str | None = None
+    runnable_ref: str | None = None
+    call_ref: str | None = None
+    trigger_ref: str | None = None
+
+
+class ObjectVersion(Struct, frozen=True, kw_only=True):
+    """A version of a named value as the store gives it back."""
+
+    project: str
+    kind: Literal["op", "object"]
+    name: str
+    digest: str
+    value: Any
+    created_at: datetime
+    version: int
+    """0 for the first version of this name, counting up."""
+
+
+class ProjectInfo(Struct, frozen=True, kw_only=True):
+    """A project and what is in it."""
+
+    name: str
+    calls: int
+    feedback: int
+    errors: int
+    running: int
+    stored_bytes: int
+    """Bytes of payloads as stored, each once; transport and indexes are not counted."""
+    created_at: datetime
+    last_call_at: datetime | None
+
+
+T = TypeVar("T")
+
+
+class Page(Struct, Generic[T], frozen=True, kw_only=True):
+    """One page of a list, and where the next begins."""
+
+    items: list[T]
+    next_cursor: str | None = None
+    """Hand it back to go on; None on the last page. Stays exact while rows are added."""
+
+
+class Count(Struct, frozen=True, kw_only=True):
+    """How many match. Counting stops at a bound, so that asking is always cheap."""
+
+    count: int
+    exact: bool
+    """False where counting stopped at the bound: there are at least `count`."""
+
+
+class ScoreColumn(Struct, frozen=True, kw_only=True):
+    """One thing that feedback of a project says: a column to show, filter and sort by."""
+
+    type: str
+    path: str
+    """Below the payload, dots between keys: `output.match`."""
+    count: int
+    """How many targets have it now."""
+    kinds: list[Literal["bool", "number", "text"]]
+
+    @property
+    def field(self) -> str:
+        """As queries spell it."""
+        return f"feedback.[{self.type}].payload.{self.path}"

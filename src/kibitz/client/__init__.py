@@ -1,0 +1,1 @@
+"""The HTTP client: deliver batches, query calls and feedback."""

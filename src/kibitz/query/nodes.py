@@ -1,0 +1,148 @@
+"""The nodes of a query: a small closed set that every spelling compiles to.
+
+What they mean is `reference.py`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Root = Literal["inputs", "output", "attributes", "summary"]
+Column = Literal[
+    "id",
+    "trace_id",
+    "parent_id",
+    "op",
+    "op_ref",
+    "kind",
+    "display_name",
+    "thread_id",
+    "author",
+    "status",
+    "started_at",
+    "ended_at",
+    "latency_ms",
+]
+"""The fields of a call that are columns. Times are microseconds since 1970 in a node; the spellings parse them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnField:
+    """A column of the call."""
+
+    name: Column
+
+
+@dataclass(frozen=True, slots=True)
+class PathField:
+    """A place in one of the call's JSON values. A part is a key; a part of digits is also a list index."""
+
+    root: Root
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackField:
+    """A leaf of the newest feedback of a type: `feedback.[type].payload.path`."""
+
+    type: str
+    path: tuple[str, ...] = ()
+    """Below the payload; empty where only the presence of the feedback is asked."""
+
+
+Field = ColumnField | PathField | FeedbackField
+Literal_ = None | bool | int | float | str
+Comparison = Literal["eq", "gt", "gte", "lt", "lte"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A field against a literal."""
+
+    field: Field
+    operator: Comparison
+    value: Literal_
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """A field against several literals: equal to any of them."""
+
+    field: Field
+    values: tuple[Literal_, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """A text field that has the text in it, or a list that has the text as an element."""
+
+    field: Field
+    text: str
+    case_insensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field is there, be it null."""
+
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    node: Node
+
+
+Node = Compare | In | Contains | Exists | And | Or | Not
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key to sort by. What has no value comes last in both directions."""
+
+    field: Field
+    descending: bool = False
+
+
+CallColumn = Literal["inputs", "output", "attributes", "summary", "exception", "feedback", "scores"]
+ALL_COLUMNS: frozenset[CallColumn] = frozenset(
+    ("inputs", "output", "attributes", "summary", "exception", "feedback", "scores")
+)
+MAX_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuery:
+    """Which calls of a project, in which order, and how much of each."""
+
+    project: str
+    where: Node | None = None
+    sort: tuple[SortKey, ...] = ()
+    """Newest first where it is empty. Ties go by arrival, in the direction of the last key."""
+    limit: int = 50
+    cursor: str | None = None
+    columns: frozenset[CallColumn] = frozenset()
+    """What to read beside the narrow columns, which always come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackQuery:
+    """Which feedback of a project, newest first."""
+
+    project: str
+    type: str | None = None
+    target_ref: str | None = None
+    author: str | None = None
+    limit: int = 50
+    cursor: str | None = None

@@ -1,0 +1,1 @@
+"""Stores behind small protocols; the embedded one is SQLite."""

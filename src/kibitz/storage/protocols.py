@@ -1,0 +1,133 @@
+"""What a store does, in terms of records and queries: one small protocol per aggregate.
+
+They are structural: `kibitz.client` satisfies the reading ones over HTTP without knowing this module, so
+that the command line asks a folder or a server alike. All methods are synchronous and thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from kibitz.base.records import (
+    Batch,
+    Call,
+    Count,
+    Feedback,
+    ObjectVersion,
+    Page,
+    ProjectInfo,
+    Receipt,
+    ScoreColumn,
+)
+from kibitz.query.nodes import CallColumn, CallQuery, FeedbackQuery, Node
+
+
+class Ingest(Protocol):
+    """Where batches go in."""
+
+    def write(self, batch: Batch) -> Receipt:
+        """Store a batch in one transaction; what the receipt counts is durable.
+
+        Raises:
+            UsageError: the project's name is wrong; nothing was stored.
+            Unavailable: the store is busy; try again, nothing was stored.
+            StorageFull: the disk is full; nothing was stored.
+        """
+        ...
+
+
+class CallReader(Protocol):
+    """Calls, by question."""
+
+    def query(self, query: CallQuery) -> Page[Call]: ...
+
+    def count(self, project: str, where: Node | None, *, bound: int = 10_000) -> Count: ...
+
+    def get(self, project: str, call_id: str) -> Call:
+        """One whole call with its feedback; raises `NotFound`."""
+        ...
+
+    def trace(self, project: str, trace_id: str, *, limit: int = 50_000) -> list[Call]:
+        """The calls of a trace in the order they started, narrow columns only; raises `NotFound`."""
+        ...
+
+    def ops(self, project: str) -> list[tuple[str, int]]:
+        """The ops of a project with their number of calls, most called first."""
+        ...
+
+    def by_op_and_day(
+        self, project: str, *, since: datetime | None = None
+    ) -> list[tuple[str, str, int, int, float | None]]:
+        """(op, day as YYYY-MM-DD in UTC, calls, errors, mean latency in ms), from roll-ups."""
+        ...
+
+
+class FeedbackReader(Protocol):
+    """Feedback, by question."""
+
+    def query(self, query: FeedbackQuery) -> Page[Feedback]: ...
+
+    def columns(self, project: str) -> list[ScoreColumn]:
+        """What the feedback of a project says, most used first."""
+        ...
+
+
+class ObjectReader(Protocol):
+    """Versions of ops and objects."""
+
+    def get(self, project: str, kind: str, name: str, digest: str) -> ObjectVersion: ...
+
+    def versions(self, project: str, kind: str, name: str) -> list[ObjectVersion]: ...
+
+
+class ProjectReader(Protocol):
+    """Projects and what is in them."""
+
+    def list(self) -> Sequence[ProjectInfo]: ...
+
+    def get(self, name: str) -> ProjectInfo: ...
+
+
+class FileStore(Protocol):
+    """Bytes by content address."""
+
+    def put(self, project: str, content: bytes, media_type: str) -> str:
+        """Store bytes once and give their digest."""
+        ...
+
+    def get(self, project: str, digest: str) -> tuple[bytes, str]:
+        """The bytes and their media type; raises `NotFound`."""
+        ...
+
+
+class Store(Protocol):
+    """One opened store."""
+
+    @property
+    def ingest(self) -> Ingest: ...
+    @property
+    def calls(self) -> CallReader: ...
+    @property
+    def feedback(self) -> FeedbackReader: ...
+    @property
+    def objects(self) -> ObjectReader: ...
+    @property
+    def projects(self) -> ProjectReader: ...
+    @property
+    def files(self) -> FileStore: ...
+
+    def close(self) -> None: ...
+
+
+__all__ = [
+    "CallColumn",
+    "CallReader",
+    "FeedbackReader",
+    "FileStore",
+    "Ingest",
+    "ObjectReader",
+    "ProjectReader",
+    "Store",
+]

@@ -1,0 +1,1 @@
+"""The SDK: record what a program does and hand it to a transport."""
