@@ -75,7 +75,10 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """A text field that has the text in it, or a list that has the text as an element."""
+    """A text that has the text in it, or an object or list with such a text anywhere below it.
+
+    So `inputs` contains what any of its strings contains; keys do not count.
+    """
 
     field: Field
     text: str
