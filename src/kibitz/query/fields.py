@@ -1,0 +1,226 @@
+r"""Fields as text: how every spelling of a query names a place in a call.
+
+    op, status, started_at, latency_ms …          a column of the call
+    inputs.user.name, output, summary.cost        a place in one of its JSON values
+    feedback.[runnable.exact].payload.output      a leaf of the newest feedback of a type
+    feedback.[runnable.exact]                     that feedback itself, for "is there any"
+
+Dots part the keys. `\.` is a dot in a key and `\\` a backslash; between the brackets of a type `\]` is a
+closing bracket. A part of digits is a key of an object and an index of a list. An empty part is the
+empty key. A NUL is read as U+2400, which is what a store makes of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from kibitz.base.errors import QueryError
+from kibitz.query.nodes import Column, ColumnField, FeedbackField, Field, PathField, Root
+
+MAX_CHARACTERS = 1024
+MAX_PARTS = 32
+MAX_DIGIT_PARTS = 3
+"""Each such part may be a key or an index, so that a store has two places to look at for each."""
+
+COLUMNS: tuple[Column, ...] = get_args(Column)
+ROOTS: tuple[Root, ...] = get_args(Root)
+TIME_COLUMNS: frozenset[Column] = frozenset(("started_at", "ended_at"))
+NUMBER_COLUMNS: frozenset[Column] = frozenset(("latency_ms",))
+
+_FEEDBACK = "feedback"
+_OPENING = "feedback.["
+_PAYLOAD = "payload"
+_KNOWN = (*COLUMNS, *ROOTS, _FEEDBACK)
+_ABOUT_FEEDBACK = "feedback is spelled feedback.[type].payload.path"
+
+
+def parse(text: str) -> Field:
+    """The field that a text names.
+
+    Raises:
+        QueryError: the text names no field; `at` is the character where it goes wrong, and
+            `suggestion` the nearest field where there is one.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise QueryError(
+            f"field {_short(text)} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are allowed",
+            at=MAX_CHARACTERS,
+        )
+    text = text.replace("\0", "␀")
+    if text.startswith(_OPENING):
+        return _parse_feedback(text)
+    root, dot, rest = text.partition(".")
+    if root in COLUMNS:
+        if dot:
+            raise QueryError(
+                f"field {_short(text)}: {root} is a column and has nothing below it; write {root!r}",
+                at=len(root),
+                suggestion=root,
+            )
+        return ColumnField(root)
+    if root in ROOTS:
+        path = parse_path(rest, start=len(root) + 1) if dot else ()
+        return PathField(root, path)
+    raise _unknown(text, root)
+
+
+def format(field: Field) -> str:
+    """The text of a field; `parse` gives the same field back."""
+    match field:
+        case ColumnField(name):
+            return name
+        case PathField(root, path):
+            return f"{root}.{format_path(path)}" if path else root
+        case FeedbackField(type_, path):
+            judged = f"{_OPENING}{_escape(type_, ']')}]"
+            return f"{judged}.{_PAYLOAD}.{format_path(path)}" if path else judged
+
+
+def parse_path(text: str, *, start: int = 0) -> tuple[str, ...]:
+    """The keys of a dotted path; `start` is where it stands in a longer text. Raises `QueryError`."""
+    parts: list[str] = [""]
+    position = 0
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            parts[-1] += _escaped(text, position, ".", start)
+            position += 2
+            continue
+        if character == ".":
+            parts.append("")
+        else:
+            parts[-1] += character
+        position += 1
+    if len(parts) > MAX_PARTS:
+        raise QueryError(
+            f"path {_short(text)} has {len(parts)} parts; at most {MAX_PARTS} are allowed", at=start
+        )
+    if sum(is_index(part) for part in parts) > MAX_DIGIT_PARTS:
+        raise QueryError(
+            f"path {_short(text)} has more than {MAX_DIGIT_PARTS} parts of digits; "
+            "each may be a key or an index, and more would make the query slow",
+            at=start,
+        )
+    return tuple(parts)
+
+
+def format_path(path: Iterable[str]) -> str:
+    """The dotted text of keys; `parse_path` gives the same keys back."""
+    return ".".join(_escape(part, ".") for part in path)
+
+
+def is_index(part: str) -> bool:
+    """Whether a part of a path is an index where it meets a list."""
+    return part.isascii() and part.isdigit()
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that a mistyped one most likely means."""
+    by_folded = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(word[:64].lower(), by_folded, n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else None
+
+
+def _parse_feedback(text: str) -> FeedbackField:
+    type_ = ""
+    position = len(_OPENING)
+    while position < len(text) and text[position] != "]":
+        if text[position] == "\\":
+            type_ += _escaped(text, position, "]", 0)
+            position += 2
+        else:
+            type_ += text[position]
+            position += 1
+    if position >= len(text):
+        raise QueryError(
+            f"field {_short(text)} has no ']' after the feedback type; {_ABOUT_FEEDBACK}",
+            at=len(text),
+        )
+    if not type_:
+        raise QueryError(
+            f"field {_short(text)} names no feedback type; {_ABOUT_FEEDBACK}", at=position
+        )
+    rest = text[position + 1 :]
+    if rest in ("", f".{_PAYLOAD}"):
+        return FeedbackField(type_)
+    below = f".{_PAYLOAD}."
+    if not rest.startswith(below):
+        hint = f"{text[: position + 1]}{below}{rest.lstrip('.')}"
+        raise QueryError(
+            f"field {_short(text)}: after the type comes '.{_PAYLOAD}'; did you mean {_short(hint)}?",
+            at=position + 1,
+            suggestion=hint,
+        )
+    return FeedbackField(type_, parse_path(rest[len(below) :], start=position + 1 + len(below)))
+
+
+def _unknown(text: str, root: str) -> QueryError:
+    if root == _FEEDBACK:
+        hint = _feedback_hint(text)
+        return QueryError(
+            f"field {_short(text)}: {_ABOUT_FEEDBACK}; did you mean {_short(hint)}?",
+            at=len(_FEEDBACK),
+            suggestion=hint,
+        )
+    close = nearest(root, _KNOWN)
+    if close is None:
+        return QueryError(
+            f"field {_short(text)} is not known; fields are {', '.join(COLUMNS)}, "
+            f"and places below {', '.join(ROOTS)} and feedback.[type].payload",
+            at=0,
+        )
+    hint = close + ("" if close in COLUMNS else text[len(root) :])
+    return QueryError(
+        f"field {_short(text)} is not known; did you mean {_short(hint)}?", at=0, suggestion=hint
+    )
+
+
+_BARE_FEEDBACK = re.compile(
+    r"feedback\.?(?P<type>(?:(?:runnable|annotation)\.)?[^.\[\]]+)?\]?(?:\.payload)?(?P<path>\..+)?"
+)
+
+
+def _feedback_hint(text: str) -> str:
+    found = _BARE_FEEDBACK.fullmatch(text)
+    if found is None:
+        return "feedback.[type].payload"
+    return f"{_OPENING}{found['type'] or 'type'}].{_PAYLOAD}{found['path'] or ''}"
+
+
+def _escaped(text: str, position: int, special: Literal[".", "]"], start: int) -> str:
+    following = text[position + 1 : position + 2]
+    if following not in (special, "\\"):
+        raise QueryError(
+            rf"field part {_short(text)}: a backslash stands before {special!r} or another "
+            rf"backslash; write \\ for a backslash itself",
+            at=start + position,
+        )
+    return following
+
+
+def _escape(text: str, special: Literal[".", "]"]) -> str:
+    return text.replace("\\", "\\\\").replace(special, "\\" + special)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 120 else text[:119] + "…")
+
+
+__all__ = [
+    "COLUMNS",
+    "MAX_CHARACTERS",
+    "MAX_DIGIT_PARTS",
+    "MAX_PARTS",
+    "NUMBER_COLUMNS",
+    "ROOTS",
+    "TIME_COLUMNS",
+    "format",
+    "format_path",
+    "is_index",
+    "nearest",
+    "parse",
+    "parse_path",
+]
