@@ -6,8 +6,8 @@ r"""Fields as text: how every spelling of a query names a place in a call.
     feedback.[runnable.exact]                     that feedback itself, for "is there any"
 
 Dots part the keys. `\.` is a dot in a key and `\\` a backslash; between the brackets of a type `\]` is a
-closing bracket. A part of digits is a key of an object and an index of a list. An empty part is the
-empty key. A NUL is read as U+2400, which is what a store makes of it.
+closing bracket. A part of digits is a key of an object or an index of a list (`is_index`). An empty part
+is the empty key. A NUL is read as U+2400, which is what a store makes of it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ def parse(text: str) -> Field:
         raise QueryError(
             f"field {_short(text)} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are allowed",
             at=MAX_CHARACTERS,
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise QueryError(
+            f"field {_short(text)} has half of a surrogate pair, which no stored key has", at=0
         )
     text = text.replace("\0", "␀")
     if text.startswith(_OPENING):
@@ -113,8 +117,8 @@ def format_path(path: Iterable[str]) -> str:
 
 
 def is_index(part: str) -> bool:
-    """Whether a part of a path is an index where it meets a list."""
-    return part.isascii() and part.isdigit()
+    """Whether a part of a path is an index where it meets a list: digits without a leading zero, at most nine."""
+    return part.isascii() and part.isdigit() and len(part) <= 9 and (part == "0" or part[0] != "0")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
