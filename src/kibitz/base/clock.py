@@ -1,4 +1,4 @@
-"""The one door to the time of day. Tests replace `now_ns`; everything else asks this module."""
+"""The one door to time. Tests replace `now_ns`; everything else asks this module."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 now_ns: Callable[[], int] = time.time_ns
 """Nanoseconds since 1970 in UTC. Called as `clock.now_ns()`, so that replacing it reaches everyone."""
+
+
+monotonic_ns: Callable[[], int] = time.monotonic_ns
+"""Nanoseconds that only grow, for deadlines."""
 
 
 def now() -> datetime:

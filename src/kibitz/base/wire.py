@@ -3,9 +3,6 @@
 A body is decoded in one go into typed records. Only where that fails is it taken apart, item by item, so
 that one bad item does not cost the others: the bad ones become `Rejection`s that name place and value.
 What has no items to keep (not JSON, not an object, no project, nested without end) is a `UsageError`.
-
-In a file each line is one item: a call; feedback, where it has `target_ref`; an object version, where it
-has `digest` and `value`; a file, where it has `content`.
 """
 
 from __future__ import annotations
@@ -137,41 +134,9 @@ def decode_as(kind: type[T], body: bytes, *, what: str = "the request") -> T:
         raise UsageError(_unreadable(what, error, body)) from error
 
 
-def decode_line(line: bytes, number: int) -> Item:
-    """Read one line of a file; `number` counts from 1.
-
-    Raises:
-        InvalidRecord: the line is not an item. Facts: `line`, `field`.
-    """
-    what = f"line {number}"
-    try:
-        plain: Any = json.loads(line.decode("utf-8", "surrogateescape"))
-    except (ValueError, RecursionError) as error:
-        raise InvalidRecord(_unreadable(what, error, line), line=number) from error
-    entries = _entries(plain)
-    if entries is None:
-        raise InvalidRecord(f"{what}: {_show(plain)} is not an object", line=number)
-    kind = _kind_of(entries)
-    try:
-        return _item_decoders[kind].decode(line)
-    except (*_Unreadable, msgspec.ValidationError) as error:
-        place, text = _explain(error, plain)
-        raise InvalidRecord(f"{what}: {text}", line=number, field=place) from error
-
-
 def count_items(batch: Batch) -> int:
     """How many items a batch has, of all kinds."""
     return len(batch.calls) + len(batch.feedback) + len(batch.objects) + len(batch.files)
-
-
-def _kind_of(plain: dict[str, Any]) -> type[Item]:
-    if "target_ref" in plain:
-        return FeedbackPart
-    if "content" in plain:
-        return FilePart
-    if "digest" in plain:
-        return ObjectPart
-    return CallPart
 
 
 def _decode_apart(body: bytes) -> Delivery:

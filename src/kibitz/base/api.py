@@ -1,0 +1,184 @@
+"""The HTTP API in words that server and client share: paths, and the bodies that are not records themselves.
+
+`docs/reference/http-api.md` says it in full.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from kibitz.base.records import Call, FeedbackPart, Label, ObjectVersion, ProjectInfo, ScoreColumn
+
+ROOT = "/api/v1"
+INGEST = f"{ROOT}/ingest"
+CALLS = f"{ROOT}/calls"
+CALLS_QUERY = f"{CALLS}/query"
+CALLS_COUNT = f"{CALLS}/count"
+TRACES = f"{ROOT}/traces"
+FEEDBACK = f"{ROOT}/feedback"
+FEEDBACK_QUERY = f"{FEEDBACK}/query"
+FEEDBACK_COLUMNS = f"{FEEDBACK}/columns"
+PROJECTS = f"{ROOT}/projects"
+OPS = f"{ROOT}/ops"
+OPS_DAILY = f"{OPS}/daily"
+OBJECTS = f"{ROOT}/objects"
+FILES = f"{ROOT}/files"
+HEALTH = "/health"
+OPENAPI = "/api/openapi.json"
+
+MAX_LIMIT = 1000
+"""Items of one page."""
+DEFAULT_LIMIT = 50
+
+
+class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A body that asks for something: what it does not know is an error."""
+
+
+class SortKey(Asked, frozen=True, kw_only=True):
+    """One key to sort by."""
+
+    field: str
+    """A column, or a place: `inputs.question`, `feedback.[runnable.x].payload.output`."""
+    direction: Literal["asc", "desc"] = "asc"
+
+
+class CallFilter(Asked, frozen=True, kw_only=True):
+    """The usual conditions. All that are given must hold; a list means any of its values."""
+
+    op: str | list[str] | None = None
+    status: str | list[str] | None = None
+    trace_id: str | list[str] | None = None
+    parent_id: str | list[str] | None = None
+    thread_id: str | list[str] | None = None
+    kind: str | list[str] | None = None
+    root_only: bool | None = None
+    since: str | int | None = None
+    """Started at this time or later: RFC 3339 with a zone, or microseconds since 1970."""
+    until: str | int | None = None
+    """Started before this time."""
+    ids: list[str] | None = None
+
+
+class CallsQuery(Asked, frozen=True, kw_only=True):
+    """Which calls, in which order, and how much of each."""
+
+    project: str
+    filter: CallFilter | None = None
+    query: dict[str, Any] | None = None
+    """`{"$expr": NODE}`."""
+    sort: list[SortKey] | None = None
+    """Newest first where it is left out."""
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | None = None
+    cursor: str | None = None
+    columns: (
+        list[
+            Literal["inputs", "output", "attributes", "summary", "exception", "feedback", "scores"]
+        ]
+        | None
+    ) = None
+
+
+class CountQuery(Asked, frozen=True, kw_only=True):
+    """Which calls to count, and where to stop counting."""
+
+    project: str
+    filter: CallFilter | None = None
+    query: dict[str, Any] | None = None
+    bound: int | None = None
+
+
+class NewFeedback(FeedbackPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One judgement to store."""
+
+    project: str
+
+
+class FeedbackAsked(Asked, frozen=True, kw_only=True):
+    """Which feedback, newest first."""
+
+    project: str
+    type: Label | None = None
+    target_ref: str | None = None
+    author: Label | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    cursor: str | None = None
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """The calls of a trace in the order they started, narrow columns only."""
+
+    calls: list[Call]
+
+
+class OpCount(Struct, frozen=True, kw_only=True):
+    """An op and how often it was called."""
+
+    op: str
+    calls: int
+
+
+class Ops(Struct, frozen=True, kw_only=True):
+    """The ops of a project, most called first."""
+
+    ops: list[OpCount]
+
+
+class OpDay(Struct, frozen=True, kw_only=True):
+    """An op on a day in UTC."""
+
+    op: str
+    day: str
+    calls: int
+    errors: int
+    mean_latency_ms: float | None
+    """None where no call of it has ended."""
+
+
+class OpDays(Struct, frozen=True, kw_only=True):
+    """The ops of a project by day."""
+
+    days: list[OpDay]
+
+
+class Columns(Struct, frozen=True, kw_only=True):
+    """What the feedback of a project says, most used first."""
+
+    columns: list[ScoreColumn]
+
+
+class Versions(Struct, frozen=True, kw_only=True):
+    """The versions of an object, newest last."""
+
+    versions: list[ObjectVersion]
+
+
+class Projects(Struct, frozen=True, kw_only=True):
+    """All projects."""
+
+    projects: list[ProjectInfo]
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """The server answers."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class ErrorInfo(Struct, frozen=True, kw_only=True):
+    """What went wrong."""
+
+    code: str
+    """One word of the table of errors, for programs."""
+    message: str
+    """What was attempted, the value that is wrong and the way out, for people."""
+    details: dict[str, Any] = {}
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """The one shape of every error."""
+
+    error: ErrorInfo

@@ -1,0 +1,519 @@
+"""Nodes as SQL for SQLite. What they mean is said by `reference.py`; here they only become fast.
+
+A condition is an expression over the call's row `c` and, where it looks into JSON, its payload row `p`.
+Every expression gives 0 or 1, never NULL, so that NOT means not; only the conjuncts of the top level may
+give NULL (WHERE takes it for false), because a bare comparison is what an index can serve.
+
+Values are always parameters. What is written into the text is chosen from closed sets here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import msgspec
+
+from kibitz.query.nodes import (
+    And,
+    Column,
+    ColumnField,
+    Compare,
+    Contains,
+    Exists,
+    FeedbackField,
+    Field,
+    In,
+    Literal_,
+    Node,
+    Not,
+    Or,
+    PathField,
+    SortKey,
+)
+
+Param = None | int | float | str
+
+BOOL, NUMBER, TEXT = 1, 2, 3
+"""Kinds of values in the order they sort; also `scores.kind`."""
+SORT_CHARACTERS = 256
+"""Text sorts by its beginning, and scores keep no more of it."""
+
+_OPERATORS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_STATUSES = ("running", "success", "error")
+_TEXT_COLUMNS: dict[Column, str] = {
+    "id": "c.id",
+    "trace_id": "c.trace_id",
+    "parent_id": "c.parent_id",
+    "kind": "c.kind",
+    "display_name": "c.display_name",
+    "thread_id": "c.thread_id",
+    "author": "c.author",
+    "status": "c.status",
+    "op": "(SELECT o.name FROM ops o WHERE o.pk = c.op)",
+    "op_ref": "(SELECT r.text FROM refs r WHERE r.pk = c.op_ref)",
+}
+_NUMBER_COLUMNS: dict[Column, str] = {
+    "started_at": "c.started_at",
+    "ended_at": "c.ended_at",
+    "latency_ms": "(c.latency / 1000.0)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of a statement and its parameters, in order."""
+
+    text: str
+    params: tuple[Param, ...] = ()
+
+
+TRUE, FALSE = Sql("1"), Sql("0")
+
+
+@dataclass(frozen=True, slots=True)
+class TypeEntry:
+    """What a catalog knows of a feedback type."""
+
+    pk: int
+    indexed: bool
+    """Whether scores hold every leaf of every payload of the type."""
+
+
+class Catalog(Protocol):
+    """The integers that stand for a project's names."""
+
+    def op(self, name: str) -> int | None: ...
+    def feedback_type(self, name: str) -> TypeEntry | None: ...
+    def series(self, type_pk: int, path: tuple[str, ...]) -> int | None: ...
+
+
+def is_index(part: str) -> bool:
+    """Whether a part of a path can be an index into a list: digits without a leading zero, at most nine."""
+    return part.isascii() and part.isdigit() and len(part) <= 9 and (part == "0" or part[0] != "0")
+
+
+def double(value: float) -> float:
+    """A number as the IEEE double it compares as."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def joined(pieces: list[Sql], separator: str) -> Sql:
+    """Pieces in brackets with a word between them."""
+    text = separator.join(piece.text for piece in pieces)
+    return Sql(f"({text})", tuple(param for piece in pieces for param in piece.params))
+
+
+def missing_kind(key: SortKey) -> int:
+    """The kind that stands for no value: last in the key's direction."""
+    return 0 if key.descending else 9
+
+
+class Compiler:
+    """Compiles the nodes of one query for one project."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.reads_payload = False
+        """Whether anything compiled so far needs the payload row `p`."""
+        self.joins: list[Sql] = []
+        """LEFT JOINs that sort terms need, in order."""
+
+    # -- conditions
+
+    def condition(self, node: Node, *, top: bool = False) -> Sql:
+        """A node as a condition; `top` where it stands alone or in the outermost AND."""
+        match node:
+            case And(nodes):
+                return joined([self.condition(each, top=top) for each in nodes] or [TRUE], " AND ")
+            case Or(nodes):
+                return joined([self.condition(each) for each in nodes] or [FALSE], " OR ")
+            case Not(inner):
+                piece = self.condition(inner)
+                return Sql(f"(NOT {piece.text})", piece.params)
+            case Compare(field, operator, value):
+                return self._compare(field, operator, value, top)
+            case In(field, values):
+                return self._among(field, values, top)
+            case Contains(field, text, case_insensitive):
+                return self._contains(field, text, case_insensitive)
+            case Exists(field):
+                return self._exists(field)
+            case _:
+                assert_never(node)
+
+    def score_set(self, node: Node) -> Sql | None:
+        """The calls for which a condition on one score holds, as a SELECT of their pk; None where it is not one."""
+        if isinstance(node, Compare) and isinstance(node.field, FeedbackField):
+            values, operator = (node.value,), node.operator
+        elif isinstance(node, In) and isinstance(node.field, FeedbackField):
+            values, operator = node.values, "eq"
+        else:
+            return None
+        series = self._series(node.field, values)
+        if series is None or series < 0:
+            return None
+        test = joined([_score_test("s", operator, value) for value in values] or [FALSE], " OR ")
+        return Sql(
+            f"SELECT s.call FROM scores s WHERE s.series = ? AND {test.text}",
+            (series, *test.params),
+        )
+
+    def _compare(self, field: Field, operator: str, value: Literal_, top: bool) -> Sql:
+        match field:
+            case ColumnField(name):
+                piece = self._compare_column(name, operator, value, top)
+                return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
+            case PathField(root, path):
+                self.reads_payload = True
+                return _compare_json(Sql(f"p.{root}"), path, operator, value)
+            case FeedbackField(_, path):
+                series = self._series(field, (value,))
+                if series is None:
+                    return _compare_json(self._newest_payload(field), path, operator, value)
+                if series < 0:
+                    return FALSE
+                test = _score_test("s", operator, value)
+                return Sql(
+                    "EXISTS (SELECT 1 FROM scores s"
+                    f" WHERE s.series = ? AND s.call = c.pk AND {test.text})",
+                    (series, *test.params),
+                )
+            case _:
+                assert_never(field)
+
+    def _compare_column(self, name: Column, operator: str, value: Literal_, top: bool) -> Sql:
+        if value is None:
+            expression = _TEXT_COLUMNS.get(name) or _NUMBER_COLUMNS[name]
+            # The plain column, so that partial indexes on IS NULL can serve it.
+            expression = {"op": "c.op", "op_ref": "c.op_ref", "latency_ms": "c.latency"}.get(
+                name, expression
+            )
+            return Sql(f"{expression} IS NULL") if operator == "eq" else FALSE
+        if name in _NUMBER_COLUMNS:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return FALSE
+            exact = isinstance(value, int) and abs(value) < 1 << 62 and name != "latency_ms"
+            return Sql(
+                f"{_NUMBER_COLUMNS[name]} {_OPERATORS[operator]} ?",
+                (value if exact else double(value),),
+            )
+        if not isinstance(value, str):
+            return FALSE
+        if name == "op" and operator == "eq":
+            op = self._catalog.op(value)
+            return FALSE if op is None else Sql("c.op = ?", (op,))
+        if name == "status" and operator == "eq" and top:
+            # In the text, since partial indexes are matched by constants only.
+            return Sql(f"c.status = '{value}'") if value in _STATUSES else FALSE
+        return Sql(f"{_TEXT_COLUMNS[name]} {_OPERATORS[operator]} ?", (value,))
+
+    def _among(self, field: Field, values: tuple[Literal_, ...], top: bool) -> Sql:
+        texts = [value for value in values if isinstance(value, str)]
+        if (
+            isinstance(field, ColumnField)
+            and field.name in _TEXT_COLUMNS
+            and len(texts) == len(values) > 0
+        ):
+            marks = ", ".join("?" * len(values))
+            if field.name == "op":
+                ops = [op for op in map(self._catalog.op, texts) if op is not None]
+                piece = Sql(f"c.op IN ({', '.join('?' * len(ops))})", tuple(ops))
+            else:
+                piece = Sql(f"{_TEXT_COLUMNS[field.name]} IN ({marks})", tuple(texts))
+            return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
+        if isinstance(field, FeedbackField):
+            series = self._series(field, values)
+            if series is not None and series >= 0 and values:
+                test = joined([_score_test("s", "eq", value) for value in values], " OR ")
+                return Sql(
+                    "EXISTS (SELECT 1 FROM scores s"
+                    f" WHERE s.series = ? AND s.call = c.pk AND {test.text})",
+                    (series, *test.params),
+                )
+        return joined(
+            [self._compare(field, "eq", value, False) for value in values] or [FALSE], " OR "
+        )
+
+    def _contains(self, field: Field, text: str, case_insensitive: bool) -> Sql:
+        fold = "lower({})" if case_insensitive else "{}"
+        needle = _fold_ascii(text) if case_insensitive else text
+        match field:
+            case ColumnField(name):
+                if name not in _TEXT_COLUMNS:
+                    return FALSE
+                return Sql(
+                    f"coalesce(instr({fold.format(_TEXT_COLUMNS[name])}, ?) > 0, 0)", (needle,)
+                )
+            case PathField(root, path):
+                self.reads_payload = True
+                value = Sql(f"p.{root}")
+            case FeedbackField(_, path):
+                value = self._newest_payload(field)
+            case _:
+                assert_never(field)
+        place = _at(value, path)
+        deep = Sql(
+            f"EXISTS (SELECT 1 FROM json_tree({place.container.text}, {place.path_text}) e"
+            f" WHERE e.type = 'text' AND instr({fold.format('e.atom')}, ?) > 0)",
+            (*place.container.params, *place.path_params, needle),
+        )
+        places = [deep]
+        if place.alternatives:
+            places = [
+                Sql(
+                    f"EXISTS (SELECT 1 FROM json_tree({place.container.text}, ?) e"
+                    f" WHERE e.type = 'text' AND instr({fold.format('e.atom')}, ?) > 0)",
+                    (*place.container.params, each, needle),
+                )
+                for each in place.alternatives
+            ]
+        found = joined(places, " OR ")
+        if _appears_as_it_is(needle):
+            # Most rows are dismissed by one look at the text as a whole, without parsing it.
+            return Sql(
+                f"(coalesce(instr({fold.format(value.text)}, ?) > 0, 0) AND {found.text})",
+                (*value.params, needle, *found.params),
+            )
+        return found
+
+    def _exists(self, field: Field) -> Sql:
+        match field:
+            case ColumnField(name):
+                expression = _TEXT_COLUMNS.get(name) or _NUMBER_COLUMNS[name]
+                return Sql(f"({expression} IS NOT NULL)")
+            case PathField(root, path):
+                self.reads_payload = True
+                place = _at(Sql(f"p.{root}"), path)
+                return Sql(f"({place.type.text} IS NOT NULL)", place.type.params)
+            case FeedbackField(type_name, ()):
+                entry = self._catalog.feedback_type(type_name)
+                if entry is None:
+                    return FALSE
+                return Sql(
+                    "EXISTS (SELECT 1 FROM feedback f WHERE f.call = c.pk AND f.type = ?)",
+                    (entry.pk,),
+                )
+            case FeedbackField(_, path):
+                place = _at(self._newest_payload(field), path)
+                return Sql(f"({place.type.text} IS NOT NULL)", place.type.params)
+            case _:
+                assert_never(field)
+
+    def _series(self, field: FeedbackField, values: tuple[Literal_, ...]) -> int | None:
+        """The series that answers a comparison; -1 where nothing can match; None where scores cannot tell."""
+        for value in values:
+            if value is None or (isinstance(value, str) and len(value) >= SORT_CHARACTERS):
+                return None
+        return self.series_of(field)
+
+    def series_of(self, field: FeedbackField) -> int | None:
+        """The series of a field; -1 where it has no scores at all; None where scores do not hold it all."""
+        entry = self._catalog.feedback_type(field.type)
+        if entry is None:
+            return -1
+        if not entry.indexed or not field.path or any(is_index(part) for part in field.path):
+            return None
+        series = self._catalog.series(entry.pk, field.path)
+        return -1 if series is None else series
+
+    def _newest_payload(self, field: FeedbackField) -> Sql:
+        entry = self._catalog.feedback_type(field.type)
+        if entry is None:
+            return Sql("NULL")
+        return Sql(
+            "(SELECT f.payload FROM feedback f WHERE f.call = c.pk AND f.type = ?"
+            " ORDER BY f.created_at DESC, f.pk DESC LIMIT 1)",
+            (entry.pk,),
+        )
+
+    # -- sorting
+
+    def sort_terms(self, key: SortKey) -> list[Sql]:
+        """Expressions that are never NULL and sort, all in the key's direction, as the key means."""
+        missing = missing_kind(key)
+        match key.field:
+            case ColumnField("started_at"):
+                return [Sql("c.started_at")]
+            case ColumnField(name):
+                if name in _NUMBER_COLUMNS:
+                    expression = _NUMBER_COLUMNS[name]
+                    return [
+                        Sql(f"CASE WHEN {expression} IS NULL THEN {missing} ELSE {NUMBER} END"),
+                        Sql(f"coalesce({expression}, 0)"),
+                    ]
+                expression = _TEXT_COLUMNS[name]
+                return [
+                    Sql(f"CASE WHEN {expression} IS NULL THEN {missing} ELSE {TEXT} END"),
+                    Sql(f"coalesce(substr({expression}, 1, {SORT_CHARACTERS}), '')"),
+                ]
+            case PathField(root, path):
+                self.reads_payload = True
+                return _json_sort_terms(Sql(f"p.{root}"), path, missing)
+            case FeedbackField(_, path):
+                series = self.series_of(key.field)
+                if series is None:
+                    return _json_sort_terms(self._newest_payload(key.field), path, missing)
+                if series < 0:
+                    return [Sql(str(missing)), Sql("0.0"), Sql("''")]
+                alias = f"k{len(self.joins)}"
+                self.joins.append(
+                    Sql(
+                        f"LEFT JOIN scores {alias} ON {alias}.series = ? AND {alias}.call = c.pk",
+                        (series,),
+                    )
+                )
+                return [
+                    Sql(f"coalesce({alias}.kind, {missing})"),
+                    Sql(f"coalesce({alias}.num, 0.0)"),
+                    Sql(f"coalesce({alias}.text, '')"),
+                ]
+            case _:
+                assert_never(key.field)
+
+
+def _score_test(alias: str, operator: str, value: Literal_) -> Sql:
+    sign = _OPERATORS[operator]
+    match value:
+        case bool():
+            return Sql(f"({alias}.kind = {BOOL} AND {alias}.num {sign} ?)", (float(value),))
+        case int() | float():
+            return Sql(f"({alias}.kind = {NUMBER} AND {alias}.num {sign} ?)", (double(value),))
+        case str():
+            # num is 0 on text: named, so that the index reaches the text behind it.
+            return Sql(
+                f"({alias}.kind = {TEXT} AND {alias}.num = 0 AND {alias}.text {sign} ?)", (value,)
+            )
+        case None:
+            return FALSE
+        case _:
+            assert_never(value)
+
+
+# -- places in JSON
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in a JSON value, as expressions for its type and its value."""
+
+    container: Sql
+    path_text: str
+    path_params: tuple[Param, ...]
+    alternatives: tuple[str, ...]
+    """The ways to read parts of digits, as key or as index; at most one of them is there."""
+    type: Sql
+    value: Sql
+
+
+def _at(container: Sql, path: tuple[str, ...]) -> _Place:
+    if any(_is_out_of_reach(part) for part in path):
+        found = Sql(
+            f"kibitz_at({container.text}, ?)",
+            (*container.params, msgspec.json.encode(path).decode()),
+        )
+        return _Place(
+            container=found,
+            path_text="'$'",
+            path_params=(),
+            alternatives=(),
+            type=Sql(f"json_type({found.text})", found.params),
+            value=Sql(f"json_extract({found.text}, '$')", found.params),
+        )
+    spellings = _spellings(path)
+    types = [
+        Sql(f"json_type({container.text}, ?)", (*container.params, each)) for each in spellings
+    ]
+    values = [
+        Sql(f"json_extract({container.text}, ?)", (*container.params, each)) for each in spellings
+    ]
+    return _Place(
+        container=container,
+        path_text="?",
+        path_params=(spellings[0],),
+        alternatives=tuple(spellings) if len(spellings) > 1 else (),
+        type=_first(types),
+        value=_first(values),
+    )
+
+
+def _first(pieces: list[Sql]) -> Sql:
+    if len(pieces) == 1:
+        return pieces[0]
+    piece = joined(pieces, ", ")
+    return Sql(f"coalesce{piece.text}", piece.params)
+
+
+def _spellings(path: tuple[str, ...]) -> list[str]:
+    spellings = ["$"]
+    for part in path:
+        steps = [f'."{part}"', f"[{part}]"] if is_index(part) else [f'."{part}"']
+        spellings = [spelling + step for spelling in spellings for step in steps]
+    return spellings
+
+
+def _is_out_of_reach(part: str) -> bool:
+    return any(character in '"\\' or character < " " or character == "\x7f" for character in part)
+
+
+def _compare_json(container: Sql, path: tuple[str, ...], operator: str, value: Literal_) -> Sql:
+    place = _at(container, path)
+    sign = _OPERATORS[operator]
+    if value is None:
+        if operator != "eq":
+            return FALSE
+        return Sql(f"(coalesce({place.type.text}, 'null') = 'null')", place.type.params)
+    match value:
+        case bool():
+            kinds, found, param = "('true', 'false')", place.value.text, int(value)
+        case int() | float():
+            kinds, found, param = (
+                "('integer', 'real')",
+                f"CAST({place.value.text} AS REAL)",
+                double(value),
+            )
+        case str():
+            kinds, found, param = "('text')", place.value.text, value
+        case _:
+            assert_never(value)
+    return Sql(
+        f"coalesce({place.type.text} IN {kinds} AND {found} {sign} ?, 0)",
+        (*place.type.params, *place.value.params, param),
+    )
+
+
+def _json_sort_terms(container: Sql, path: tuple[str, ...], missing: int) -> list[Sql]:
+    place = _at(container, path)
+    kind, value = place.type, place.value
+    return [
+        Sql(
+            f"CASE {kind.text} WHEN 'true' THEN {BOOL} WHEN 'false' THEN {BOOL}"
+            f" WHEN 'integer' THEN {NUMBER} WHEN 'real' THEN {NUMBER}"
+            f" WHEN 'text' THEN {TEXT} ELSE {missing} END",
+            kind.params,
+        ),
+        Sql(
+            f"CASE WHEN {kind.text} IN ('true', 'false', 'integer', 'real')"
+            f" THEN CAST({value.text} AS REAL) ELSE 0.0 END",
+            (*kind.params, *value.params),
+        ),
+        Sql(
+            f"CASE {kind.text} WHEN 'text' THEN substr({value.text}, 1, {SORT_CHARACTERS}) ELSE '' END",
+            (*kind.params, *value.params),
+        ),
+    ]
+
+
+def _fold_ascii(text: str) -> str:
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
+
+
+def _appears_as_it_is(text: str) -> bool:
+    """Whether a text stands in JSON just as it is, with nothing escaped."""
+    return not any(
+        character in '"\\' or character < " " or character == "\x7f" for character in text
+    )

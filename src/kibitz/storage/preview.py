@@ -1,0 +1,54 @@
+"""What a list shows of a value: one short line."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+MAX_CHARACTERS = 240
+_MAX_ITEMS = 8
+_SPACE = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
+
+
+def preview(value: Any) -> str:
+    """One line of at most 240 characters: texts as they are, `key: value` for objects."""
+    if isinstance(value, dict):
+        text = _entries(cast("dict[str, Any]", value), MAX_CHARACTERS)
+    else:
+        text = _short(value, MAX_CHARACTERS)
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
+
+
+def _entries(value: dict[str, Any], room: int) -> str:
+    tag = value.get("$type")
+    if isinstance(tag, str):
+        return _short(value["value"], room) if "value" in value else f"<{tag}>"
+    pieces: list[str] = []
+    for key, each in value.items():
+        if room <= 0 or len(pieces) >= _MAX_ITEMS:
+            pieces.append("…")
+            break
+        piece = f"{key}: {_short(each, room)}" if len(value) > 1 else _short(each, room)
+        pieces.append(piece)
+        room -= len(piece) + 2
+    return ", ".join(pieces)
+
+
+def _short(value: Any, room: int) -> str:
+    match value:
+        case str():
+            return value[: room + 1].translate(_SPACE)
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            text = repr(value) if isinstance(value, float) or abs(value) < 1 << 128 else hex(value)
+            return text[: room + 1]
+        case list():
+            items = cast("list[Any]", value)
+            shown = ", ".join(_short(each, room // 2) for each in items[:3])[: room + 1]
+            return f"[{shown}{', …' if len(items) > 3 else ''}]"
+        case dict():
+            return f"{{{_entries(cast('dict[str, Any]', value), room // 2)}}}"
+        case _:
+            return str(value)[:room]

@@ -1,0 +1,209 @@
+"""Writing calls: parts are merged with what stands, new rows go in together, sums are kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from kibitz.storage.sqlite.merging import FIELDS, CallRow, merge
+from kibitz.storage.sqlite.names import WriterNames
+from kibitz.storage.sqlite.preparing import PreparedCall
+
+_HOUR_US = 3_600_000_000
+_ROW_COLUMNS = ", ".join(
+    f"p.{n}" if n in {"inputs", "output", "attributes", "summary", "exception"} else f"c.{n}"
+    for n in FIELDS
+)
+_INSERT_CALL = """
+INSERT INTO calls (pk, project, id, trace_id, parent_id, op, op_ref, kind, display_name, thread_id,
+    author, started_at, ended_at, latency, status, input_preview, output_preview, error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_UPDATE_CALL = """
+UPDATE calls SET trace_id = ?, parent_id = ?, op = ?, op_ref = ?, kind = ?, display_name = ?,
+    thread_id = ?, author = ?, started_at = ?, ended_at = ?, latency = ?, status = ?,
+    input_preview = ?, output_preview = ?, error = ?
+WHERE pk = ?
+"""
+_PUT_PAYLOAD = """
+INSERT INTO payloads (call, inputs, output, attributes, summary, exception)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
+_PUT_ROLLUP = """
+INSERT INTO rollups (project, op, hour, calls, errors, running, latency, bytes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, errors = errors + excluded.errors,
+    running = running + excluded.running, latency = latency + excluded.latency,
+    bytes = bytes + excluded.bytes
+"""
+
+
+@dataclass(slots=True)
+class _State:
+    """A call of this transaction: what stood and what it has become."""
+
+    pk: int
+    stood: CallRow | None
+    """None where the row is new."""
+    row: CallRow
+    words: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+
+class CallWriter:
+    """Collects the calls of one transaction; `flush` writes them."""
+
+    def __init__(self, connection: sqlite3.Connection, names: WriterNames) -> None:
+        self._connection = connection
+        self._names = names
+        self._states: dict[tuple[int, str], _State] = {}
+        self._standing: dict[tuple[int, str], int] = {}
+        """Calls that were there before the transaction, by project and id."""
+        self._last_pk: int | None = None
+
+    def look_up(self, project: int, ids: list[str], targets: list[str]) -> None:
+        """Find out together which of these calls are there already."""
+        wanted = [*ids, *targets]
+        if not wanted:
+            return
+        rows = self._connection.execute(
+            "SELECT c.id, c.pk FROM json_each(?) e CROSS JOIN calls c ON c.project = ? AND c.id = e.value",
+            (msgspec.json.encode(wanted).decode(), project),
+        )
+        for call_id, pk in rows:
+            self._standing[project, call_id] = pk
+
+    def add(self, project: int, part: PreparedCall) -> None:
+        """Take one part in; it is written by `flush`."""
+        if part.op is not None:
+            part.row.op = self._names.op(self._connection, project, part.op)
+        part.row.op_ref = self._names.ref(self._connection, part.op_ref)
+        key = (project, part.id)
+        state = self._states.get(key)
+        if state is None:
+            standing = self._standing.get(key)
+            if standing is None:
+                state = _State(self._next_pk(), None, part.row)
+                self._states[key] = state
+            else:
+                stood = self._read(standing)
+                state = _State(standing, stood, merge(part.id, stood, part.row))
+                self._states[key] = state
+        else:
+            state.row = merge(part.id, state.row, part.row)
+        if state.stood is None or state.row != state.stood:
+            if part.input_words:
+                state.words.append((2 * state.pk, part.input_words))
+            if part.output_words:
+                state.words.append((2 * state.pk + 1, part.output_words))
+
+    def pk(self, project: int, call_id: str) -> tuple[int, bool]:
+        """The pk of a call, as a stub where it is not there, and whether it is new in this transaction."""
+        key = (project, call_id)
+        state = self._states.get(key)
+        if state is not None:
+            return state.pk, state.stood is None
+        standing = self._standing.get(key)
+        if standing is not None:
+            return standing, False
+        state = self._states[key] = _State(self._next_pk(), None, CallRow())
+        return state.pk, True
+
+    def flush(self) -> None:
+        """Write rows, payloads, words and sums."""
+        new = [(key, state) for key, state in self._states.items() if state.stood is None]
+        changed = [
+            (key, state)
+            for key, state in self._states.items()
+            if state.stood is not None and state.row != state.stood
+        ]
+        execute_many = self._connection.executemany
+        execute_many(
+            _INSERT_CALL,
+            [
+                (state.pk, project, call_id, *_columns(state.row))
+                for (project, call_id), state in new
+            ],
+        )
+        execute_many(_UPDATE_CALL, [(*_columns(state.row), state.pk) for _, state in changed])
+        self._connection.executemany(
+            "DELETE FROM payloads WHERE call = ?", [(state.pk,) for _, state in changed]
+        )
+        execute_many(
+            _PUT_PAYLOAD,
+            [
+                (state.pk, *_payload(state.row))
+                for _, state in (*new, *changed)
+                if state.row.is_visible
+            ],
+        )
+        # In the order of rowid: the index flushes itself to disk whenever a smaller one comes.
+        words = sorted(word for _, state in (*new, *changed) for word in state.words)
+        execute_many("INSERT INTO words (rowid, body) VALUES (?, ?)", words)
+        self._write_rollups([*new, *changed])
+        if self._last_pk is not None:
+            self._connection.execute(
+                "INSERT INTO sequences (name, last) VALUES ('calls', ?)"
+                " ON CONFLICT DO UPDATE SET last = excluded.last",
+                (self._last_pk,),
+            )
+
+    def _write_rollups(self, written: list[tuple[tuple[int, str], _State]]) -> None:
+        sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 5)
+        for (project, _), state in written:
+            for row, sign in ((state.stood, -1), (state.row, 1)):
+                if row is None or row.started_at is None:
+                    continue
+                op = row.op if row.op is not None else self._names.op(self._connection, project, "")
+                entry = sums[project, op, row.started_at // _HOUR_US]
+                status = row.status
+                entry[0] += sign
+                entry[1] += sign * (status == "error")
+                entry[2] += sign * (status == "running")
+                entry[3] += sign * (row.latency or 0)
+                entry[4] += sign * row.stored_bytes
+        self._connection.executemany(
+            _PUT_ROLLUP, [(*key, *entry) for key, entry in sums.items() if any(entry)]
+        )
+
+    def _next_pk(self) -> int:
+        if self._last_pk is None:
+            row = self._connection.execute(
+                "SELECT last FROM sequences WHERE name = 'calls'"
+            ).fetchone()
+            self._last_pk = 0 if row is None else int(row[0])
+        self._last_pk += 1
+        return self._last_pk
+
+    def _read(self, pk: int) -> CallRow:
+        row = self._connection.execute(
+            f"SELECT {_ROW_COLUMNS} FROM calls c LEFT JOIN payloads p ON p.call = c.pk WHERE c.pk = ?",
+            (pk,),
+        ).fetchone()
+        return replace(CallRow(), **dict(zip(FIELDS, row, strict=True)))
+
+
+def _columns(row: CallRow) -> tuple[None | int | str, ...]:
+    return (
+        row.trace_id,
+        row.parent_id,
+        row.op,
+        row.op_ref,
+        row.kind,
+        row.display_name,
+        row.thread_id,
+        row.author,
+        row.started_at,
+        row.ended_at,
+        row.latency,
+        row.status,
+        row.input_preview,
+        row.output_preview,
+        row.error,
+    )
+
+
+def _payload(row: CallRow) -> tuple[str | None, ...]:
+    return row.inputs, row.output, row.attributes, row.summary, row.exception

@@ -1,0 +1,168 @@
+"""Reading feedback: by question, of calls, and what columns it makes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from kibitz.base import refs
+from kibitz.base.errors import QueryError, RefError
+from kibitz.base.records import Feedback, Page, ScoreColumn
+from kibitz.query.nodes import FeedbackQuery
+from kibitz.storage.sqlite.connection import Readers
+from kibitz.storage.sqlite.names import project_pk
+
+_COLUMNS = """f.pk, f.id, t.name, c.id, g.text, f.payload, f.author, f.author_kind, f.created_at,
+    a.text, n.text, f.call_ref, q.text, f.call"""
+_FROM = """FROM feedback f
+    JOIN feedback_types t ON t.pk = f.type
+    LEFT JOIN calls c ON c.pk = f.call
+    LEFT JOIN refs g ON g.pk = f.target
+    LEFT JOIN refs a ON a.pk = f.annotation_ref
+    LEFT JOIN refs n ON n.pk = f.runnable_ref
+    LEFT JOIN refs q ON q.pk = f.trigger_ref"""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqliteFeedback:
+    """Satisfies `storage.protocols.FeedbackReader`."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    def query(self, query: FeedbackQuery) -> Page[Feedback]:
+        """A page of feedback, newest first."""
+        conditions = ["f.project = ?"]
+        params: list[int | str] = []
+        with self._readers.reading() as connection:
+            params.append(project_pk(connection, query.project))
+            if query.type is not None:
+                conditions.append(
+                    "f.type = (SELECT pk FROM feedback_types WHERE project = ? AND name = ?)"
+                )
+                params += [params[0], query.type]
+            if query.target_ref is not None:
+                condition, target = _target(query)
+                conditions.append(condition)
+                params += [params[0], target] if condition.startswith("f.call") else [target]
+            if query.author is not None:
+                conditions.append("f.author = ?")
+                params.append(query.author)
+            if query.cursor is not None:
+                conditions.append("(f.created_at, f.pk) < (?, ?)")
+                params += _position(query.cursor)
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} {_FROM} WHERE {' AND '.join(conditions)}"
+                " ORDER BY f.created_at DESC, f.pk DESC LIMIT ?",
+                (*params, query.limit + 1),
+            ).fetchall()
+        cursor = None
+        if len(rows) > query.limit:
+            last = rows[query.limit - 1]
+            cursor = json.dumps([last[8], last[0]]).encode().hex()
+        return Page(
+            items=[_feedback(query.project, row) for row in rows[: query.limit]], next_cursor=cursor
+        )
+
+    def columns(self, project: str) -> list[ScoreColumn]:
+        """What the feedback of a project says, most used first."""
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                """
+                SELECT t.name, s.path, s.bools, s.numbers, s.texts
+                FROM feedback_types t JOIN series s ON s.type = t.pk
+                WHERE t.project = ? AND s.bools + s.numbers + s.texts > 0
+                ORDER BY s.bools + s.numbers + s.texts DESC, t.name, s.path
+                """,
+                (project_pk(connection, project),),
+            ).fetchall()
+        return [
+            ScoreColumn(
+                type=name,
+                path=path,
+                count=bools + numbers + texts,
+                kinds=_kinds(bools, numbers, texts),
+            )
+            for name, path, bools, numbers, texts in rows
+        ]
+
+
+def _kinds(bools: int, numbers: int, texts: int) -> list[Literal["bool", "number", "text"]]:
+    kinds: list[Literal["bool", "number", "text"]] = []
+    if bools:
+        kinds.append("bool")
+    if numbers:
+        kinds.append("number")
+    if texts:
+        kinds.append("text")
+    return kinds
+
+
+def newest_of_calls(
+    connection: sqlite3.Connection, project: str, pks: list[int]
+) -> dict[int, list[Feedback]]:
+    """The newest feedback of each type and author on calls, newest first, by the call's pk."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE f.call IN (SELECT value FROM json_each(?))"
+        " ORDER BY f.created_at DESC, f.pk DESC",
+        (msgspec.json.encode(pks).decode(),),
+    )
+    found: dict[int, list[Feedback]] = {}
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        # Reactions and notes stand beside each other; a judgement replaces the author's last.
+        each = (row[13], row[2], row[6], row[7])
+        if row[2] not in ("reaction", "note"):
+            if each in seen:
+                continue
+            seen.add(each)
+        found.setdefault(row[13], []).append(_feedback(project, row))
+    return found
+
+
+def _feedback(project: str, row: Any) -> Feedback:
+    target = row[4] if row[3] is None else refs.call_ref(project, row[3])
+    return Feedback(
+        project=project,
+        id=row[1],
+        type=row[2],
+        target_ref=target,
+        payload=msgspec.json.decode(row[5]),
+        author=row[6],
+        author_kind=row[7],
+        created_at=_EPOCH + timedelta(microseconds=row[8]),
+        annotation_ref=row[9],
+        runnable_ref=row[10],
+        call_ref=None if row[11] is None else refs.call_ref(project, row[11]),
+        trigger_ref=row[12],
+    )
+
+
+def _target(query: FeedbackQuery) -> tuple[str, str]:
+    text = query.target_ref or ""
+    try:
+        ref = refs.parse_ref(text)
+    except RefError as error:
+        raise QueryError(f"target_ref: {error.message}", at="target_ref") from error
+    if ref.project != query.project:
+        raise QueryError(
+            f"target_ref {text!r} is in project {ref.project!r}, the query in {query.project!r}",
+            at="target_ref",
+        )
+    if ref.kind == "call":
+        return "f.call = (SELECT pk FROM calls WHERE project = ? AND id = ?)", ref.name
+    return "f.target = (SELECT pk FROM refs WHERE text = ?)", text
+
+
+def _position(cursor: str) -> list[int]:
+    try:
+        created_at, pk = json.loads(bytes.fromhex(cursor))
+        return [int(created_at), int(pk)]
+    except (ValueError, TypeError) as error:
+        raise QueryError(
+            f"cursor {cursor[:40]!r} is not one that Kibitz gave out", at="cursor"
+        ) from error

@@ -1,0 +1,131 @@
+"""Writing: batches of many threads become one transaction each time the lock is free.
+
+    thread A ─ prepare ─┐
+    thread B ─ prepare ─┼─▶ waiting ─▶ whoever gets the lock writes all that wait ─▶ one COMMIT ─▶ all return
+    thread C ─ prepare ─┘
+
+There is no writer thread: under no load a write is done by its caller at once, under load callers
+gather while the lock is held, so commits grow instead of queues. A batch that fails alone is retried
+alone, so that one bad batch does not take its neighbours with it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from pathlib import Path
+
+from kibitz.base.errors import KibitzError, Unavailable
+from kibitz.base.records import Batch, Receipt
+from kibitz.storage.sqlite import connection as door
+from kibitz.storage.sqlite import writing
+from kibitz.storage.sqlite.names import WriterNames
+from kibitz.storage.sqlite.preparing import Prepared, prepare
+
+MAX_GATHERED_ITEMS = 20_000
+"""In one transaction: some half a second of writing, which other processes wait for."""
+
+
+class _Waiting:
+    """A prepared batch and, once somebody has written it, what became of it."""
+
+    __slots__ = ("error", "prepared", "receipt")
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.receipt: Receipt | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.receipt is not None or self.error is not None
+
+
+class SqliteIngest:
+    """Stores batches; satisfies `storage.protocols.Ingest` and the SDK's transport."""
+
+    def __init__(self, path: Path, *, synchronous: str, max_call_bytes: int) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._max_call_bytes = max_call_bytes
+        self._waiting: deque[_Waiting] = deque()
+        self._lock = threading.Lock()
+        """Protects the connection and the names; held while a transaction is written."""
+        self._connection: sqlite3.Connection | None = None
+        self._names = WriterNames()
+        self._pid = os.getpid()
+        self._closed = False
+
+    def write(self, batch: Batch) -> Receipt:
+        """Store a batch; what the receipt counts is durable. See `storage.protocols.Ingest`."""
+        mine = _Waiting(prepare(batch, max_call_bytes=self._max_call_bytes))
+        self._waiting.append(mine)
+        with self._lock:
+            while not mine.is_done:
+                self._write_together(self._gather())
+        if mine.error is not None:
+            raise mine.error
+        assert mine.receipt is not None
+        return mine.receipt
+
+    def close(self) -> None:
+        """Finish what is being written and close the connection."""
+        with self._lock:
+            self._closed = True
+            connection, self._connection = self._connection, None
+            if connection is not None and os.getpid() == self._pid:
+                connection.execute("PRAGMA optimize")
+                connection.close()
+
+    def _gather(self) -> list[_Waiting]:
+        gathered: list[_Waiting] = []
+        items = 0
+        while self._waiting and items < MAX_GATHERED_ITEMS:
+            each = self._waiting.popleft()
+            items += len(each.prepared.calls) + len(each.prepared.feedback)
+            gathered.append(each)
+        return gathered
+
+    def _write_together(self, gathered: list[_Waiting]) -> None:
+        try:
+            receipts = self._transaction([each.prepared for each in gathered])
+        except Exception as error:  # noqa: BLE001 handed to whoever waits for it
+            if len(gathered) > 1 and not isinstance(error, Unavailable):
+                for each in gathered:
+                    self._write_together([each])
+            else:
+                for each in gathered:
+                    each.error = error
+            return
+        except BaseException as error:
+            for each in gathered:
+                each.error = error
+            raise
+        for each, receipt in zip(gathered, receipts, strict=True):
+            each.receipt = receipt
+
+    def _transaction(self, batches: list[Prepared]) -> list[Receipt]:
+        with door.translated(self._path):
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                receipts = writing.write(connection, self._names, batches)
+                connection.execute("COMMIT")
+            except BaseException:
+                self._names.forget()
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return receipts
+
+    def _open(self) -> sqlite3.Connection:
+        if self._closed:
+            raise KibitzError(f"the store {self._path} is closed")
+        if self._connection is None or os.getpid() != self._pid:
+            # A forked child must neither use nor close its parent's connection.
+            self._connection = door.open_writer(self._path, synchronous=self._synchronous)
+            self._names.forget()
+            self._pid = os.getpid()
+        return self._connection

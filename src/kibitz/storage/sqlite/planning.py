@@ -1,0 +1,339 @@
+"""How a query over calls is run: which table leads, and what is checked on its rows.
+
+SQLite picks among the indexes of `calls` well by itself. What it cannot know is how many rows a condition
+on feedback or on words will leave. So these are counted first, up to a bound, which takes well under a
+millisecond, and the smallest leads:
+
+    1. id, trace or parent named            → calls, by its index
+    2. a score or word condition that few   → those calls, checked and sorted in memory
+       calls satisfy
+    3. sorted by a score                    → the score's index in its order, each call checked, until the
+                                              page is full; then the calls that have no such score
+    4. anything else                        → calls, newest first or sorted
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, cast
+
+from kibitz.base.errors import QueryError
+from kibitz.query.nodes import (
+    And,
+    CallQuery,
+    ColumnField,
+    Compare,
+    FeedbackField,
+    In,
+    Node,
+    SortKey,
+)
+from kibitz.query.sql import Compiler, Param, Sql, joined, missing_kind
+from kibitz.storage.sqlite import words
+from kibitz.storage.sqlite.names import ReadCatalog
+
+FEW = 5_000
+"""So many calls are checked and sorted in some 10 ms."""
+_VISIBLE = "c.started_at IS NOT NULL"
+_NEWEST_FIRST = (SortKey(ColumnField("started_at"), descending=True),)
+_SELECTIVE = frozenset({"id", "trace_id", "parent_id"})
+_NARROWING = frozenset({"started_at", "op", "status", "thread_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One call of a page, by its pk, and where it stands in the order."""
+
+    pk: int
+    position: tuple[Param, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    sql: Sql
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The tables that lead, up to and with `calls c`."""
+
+    text: str
+    params: tuple[Param, ...] = ()
+
+
+_CALLS = _Lead("FROM calls c")
+
+
+def page(
+    connection: sqlite3.Connection, project: int, query: CallQuery
+) -> tuple[list[Hit], str | None]:
+    """The hits of a page in order, and the cursor of the next."""
+    planner = _Planner(connection, project, query.where)
+    sort = query.sort or _NEWEST_FIRST
+    signature = _signature(query.where, sort)
+    after = _read_cursor(query.cursor, signature)
+    wanted = query.limit + 1
+    series = planner.leading_series(sort[0])
+    if series is None:
+        hits = planner.sorted_hits(sort, after, wanted)
+    else:
+        is_past_scored = after is not None and after[0] == missing_kind(sort[0])
+        hits = [] if is_past_scored else planner.scored_hits(series, sort, after, wanted)
+        if len(hits) < wanted:
+            after = after if is_past_scored else None
+            hits += planner.unscored_hits(series, sort, after, wanted - len(hits))
+    cursor = None
+    if len(hits) > query.limit:
+        cursor = _write_cursor(signature, hits[query.limit - 1])
+    return hits[: query.limit], cursor
+
+
+def count(connection: sqlite3.Connection, project: int, where: Node | None, bound: int) -> int:
+    """How many calls match, counted up to `bound` + 1."""
+    planner = _Planner(connection, project, where)
+    lead, condition, compiler = planner.start()
+    statement = Sql(
+        f"SELECT count(*) FROM (SELECT 1 {lead.text}{_payload_join(compiler)}"
+        f" WHERE {condition.text} LIMIT ?)",
+        (*lead.params, *condition.params, bound + 1),
+    )
+    return connection.execute(statement.text, statement.params).fetchone()[0]
+
+
+class _Planner:
+    def __init__(self, connection: sqlite3.Connection, project: int, where: Node | None) -> None:
+        self._connection = connection
+        self._project = project
+        self._where = where
+        self._conjuncts = _conjuncts(where)
+        self._catalog = ReadCatalog(connection, project)
+        self._few = self._few_calls()
+
+    def leading_series(self, first: SortKey) -> int | None:
+        """The series whose index gives the order, where it pays to follow it; -1 where nothing is scored."""
+        if not isinstance(first.field, FeedbackField):
+            return None
+        if self._is_selective() or self._few is not None:
+            return None
+        series = Compiler(self._catalog).series_of(first.field)
+        if series is None or self._is_narrow():
+            return None
+        return series
+
+    def start(self) -> tuple[_Lead, Sql, Compiler]:
+        """The leading tables, the condition and the compiler that made it."""
+        compiler = Compiler(self._catalog)
+        conditions = [Sql("c.project = ?", (self._project,)), Sql(_VISIBLE)]
+        if self._where is not None:
+            conditions.append(compiler.condition(self._where, top=True))
+        lead = _CALLS
+        if self._few is not None:
+            lead = _Lead(
+                f"FROM ({self._few.text}) h CROSS JOIN calls c ON c.pk = h.pk", self._few.params
+            )
+        return lead, joined(conditions, " AND "), compiler
+
+    def sorted_hits(
+        self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
+    ) -> list[Hit]:
+        lead, condition, compiler = self.start()
+        return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
+
+    def scored_hits(
+        self, series: int, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
+    ) -> list[Hit]:
+        """The calls that have the score, in the order of its index."""
+        if series < 0:
+            return []
+        _, condition, compiler = self.start()
+        lead = _Lead("FROM scores x CROSS JOIN calls c ON c.pk = x.call")
+        condition = joined([Sql("x.series = ?", (series,)), condition], " AND ")
+        first, rest = sort[0], sort[1:]
+        terms = [
+            _Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
+        ] + _terms(compiler, rest, tie="x.call", descending=sort[-1].descending)
+        return self._run(lead, condition, compiler, terms, after, wanted)
+
+    def unscored_hits(
+        self, series: int, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
+    ) -> list[Hit]:
+        """The calls that do not have it, by the other keys."""
+        lead, condition, compiler = self.start()
+        if series >= 0:
+            absent = Sql(
+                "NOT EXISTS (SELECT 1 FROM scores x WHERE x.series = ? AND x.call = c.pk)",
+                (series,),
+            )
+            condition = joined([condition, absent], " AND ")
+        terms = _terms(compiler, sort[1:], descending=sort[-1].descending)
+        # A position is the same whichever way a page was found, so that the way may change between pages.
+        head = (missing_kind(sort[0]), 0.0, "")
+        rest = None if after is None else after[len(head) :]
+        found = self._run(lead, condition, compiler, terms, rest, wanted)
+        return [Hit(pk=hit.pk, position=(*head, *hit.position)) for hit in found]
+
+    def _run(
+        self,
+        lead: _Lead,
+        condition: Sql,
+        compiler: Compiler,
+        terms: list[_Term],
+        after: list[Param] | None,
+        wanted: int,
+    ) -> list[Hit]:
+        if after is not None:
+            condition = joined([condition, _beyond(terms, after)], " AND ")
+        columns = [term.sql for term in terms]
+        order = ", ".join(
+            f"{index + 1} {'DESC' if term.descending else 'ASC'}"
+            for index, term in enumerate(terms)
+        )
+        joins = Sql(
+            "".join(f" {join.text}" for join in compiler.joins),
+            tuple(param for join in compiler.joins for param in join.params),
+        )
+        text = (
+            f"SELECT {', '.join(column.text for column in columns)} {lead.text}"
+            f"{_payload_join(compiler)}{joins.text} WHERE {condition.text} ORDER BY {order} LIMIT ?"
+        )
+        params = (
+            *(param for column in columns for param in column.params),
+            *lead.params,
+            *joins.params,
+            *condition.params,
+            wanted,
+        )
+        rows = self._connection.execute(text, params)
+        return [Hit(pk=row[-1], position=tuple(row)) for row in rows]
+
+    def _few_calls(self) -> Sql | None:
+        """The smallest set of calls, below the bound, that a score or word condition leaves."""
+        if self._is_selective():
+            return None
+        candidates: list[Sql] = []
+        compiler = Compiler(self._catalog)
+        for node in self._conjuncts:
+            found = compiler.score_set(node)
+            if found is not None:
+                candidates.append(found)
+        texts = [each for each in map(words.expression, self._conjuncts) if each is not None]
+        if texts:
+            query = " AND ".join(f"({each})" for each in texts)
+            candidates.append(
+                Sql("SELECT w.rowid / 2 AS call FROM words w WHERE words MATCH ?", (query,))
+            )
+        best: tuple[int, Sql] | None = None
+        for candidate in candidates:
+            bound = FEW if best is None else best[0]
+            size = self._connection.execute(
+                f"SELECT count(*) FROM ({candidate.text} LIMIT ?)", (*candidate.params, bound + 1)
+            ).fetchone()[0]
+            if size <= bound:
+                best = (size, candidate)
+        if best is None:
+            return None
+        return Sql(f"SELECT DISTINCT call AS pk FROM ({best[1].text})", best[1].params)
+
+    def _is_selective(self) -> bool:
+        return any(_column(node) in _SELECTIVE for node in self._conjuncts)
+
+    def _is_narrow(self) -> bool:
+        """Whether time, op, status and thread leave few enough calls to sort them."""
+        nodes = tuple(node for node in self._conjuncts if _column(node, any_=True) in _NARROWING)
+        if not nodes:
+            return False
+        condition = Compiler(self._catalog).condition(And(nodes), top=True)
+        size = self._connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM calls c"
+            f" WHERE c.project = ? AND {_VISIBLE} AND {condition.text} LIMIT ?)",
+            (self._project, *condition.params, FEW + 1),
+        ).fetchone()[0]
+        return size <= FEW
+
+
+def _conjuncts(where: Node | None) -> list[Node]:
+    if where is None:
+        return []
+    if isinstance(where, And):
+        return [each for node in where.nodes for each in _conjuncts(node)]
+    return [where]
+
+
+def _column(node: Node, *, any_: bool = False) -> str | None:
+    """The column that a conjunct is about; without `any_` only where it names values of it."""
+    match node:
+        case Compare(ColumnField(name), operator, value):
+            return name if any_ or (operator == "eq" and value is not None) else None
+        case In(ColumnField(name), values):
+            return name if any_ or None not in values else None
+        case _:
+            return None
+
+
+def _terms(
+    compiler: Compiler,
+    sort: tuple[SortKey, ...],
+    *,
+    tie: str = "c.pk",
+    descending: bool | None = None,
+) -> list[_Term]:
+    terms = [_Term(sql, key.descending) for key in sort for sql in compiler.sort_terms(key)]
+    last = sort[-1].descending if descending is None else descending
+    return [*terms, _Term(Sql(tie), last)]
+
+
+def _beyond(terms: list[_Term], after: list[Param]) -> Sql:
+    """The rows that come after a position in the order of the terms."""
+    if len(after) != len(terms):
+        raise QueryError("the cursor is not of this query; ask for the first page", at="cursor")
+    if len({term.descending for term in terms}) == 1:
+        sign = "<" if terms[0].descending else ">"
+        left = ", ".join(term.sql.text for term in terms)
+        marks = ", ".join("?" * len(terms))
+        params = tuple(param for term in terms for param in term.sql.params)
+        return Sql(f"({left}) {sign} ({marks})", (*params, *after))
+    choices: list[Sql] = []
+    for index, (term, value) in enumerate(zip(terms, after, strict=True)):
+        equal = [
+            Sql(f"{before.sql.text} = ?", (*before.sql.params, known))
+            for before, known in zip(terms[:index], after[:index], strict=True)
+        ]
+        sign = "<" if term.descending else ">"
+        beyond = Sql(f"{term.sql.text} {sign} ?", (*term.sql.params, value))
+        choices.append(joined([*equal, beyond], " AND "))
+    return joined(choices, " OR ")
+
+
+def _payload_join(compiler: Compiler) -> str:
+    return " LEFT JOIN payloads p ON p.call = c.pk" if compiler.reads_payload else ""
+
+
+def _signature(where: Node | None, sort: tuple[SortKey, ...]) -> str:
+    return hashlib.sha256(repr((where, sort)).encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _write_cursor(signature: str, hit: Hit) -> str:
+    # The standard library's JSON, since a score may be infinite and msgspec writes that as null.
+    return json.dumps([signature, *hit.position]).encode().hex()
+
+
+def _read_cursor(cursor: str | None, signature: str) -> list[Param] | None:
+    if cursor is None:
+        return None
+    try:
+        its_signature, *position = cast("list[Any]", json.loads(bytes.fromhex(cursor)))
+    except (ValueError, TypeError) as error:
+        raise QueryError(
+            f"cursor {cursor[:40]!r} is not one that Kibitz gave out", at="cursor"
+        ) from error
+    if its_signature != signature or not all(
+        isinstance(each, int | float | str) for each in position
+    ):
+        raise QueryError(
+            "the cursor belongs to another filter or sort; ask for the first page", at="cursor"
+        )
+    return position

@@ -1,0 +1,79 @@
+"""The embedded store: one SQLite file in the data folder, opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kibitz.base.errors import Unavailable
+from kibitz.storage.sqlite import connection as door
+from kibitz.storage.sqlite import migrations
+from kibitz.storage.sqlite.call_reading import SqliteCalls
+from kibitz.storage.sqlite.feedback_reading import SqliteFeedback
+from kibitz.storage.sqlite.ingest import SqliteIngest
+from kibitz.storage.sqlite.things import SqliteFiles, SqliteObjects, SqliteProjects
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteStore:
+    """Satisfies `storage.protocols.Store`. Safe for threads; several processes may open one folder."""
+
+    path: Path
+    """The file."""
+    ingest: SqliteIngest
+    calls: SqliteCalls
+    feedback: SqliteFeedback
+    objects: SqliteObjects
+    projects: SqliteProjects
+    files: SqliteFiles
+    _readers: door.Readers
+
+    def close(self) -> None:
+        """Finish writing and close all connections."""
+        self.ingest.close()
+        self._readers.close()
+
+
+def open_store(
+    folder: Path,
+    *,
+    synchronous: str = "normal",
+    query_timeout_s: float = 10.0,
+    max_call_bytes: int = 4 << 20,
+) -> SqliteStore:
+    """Open the store of a data folder; folder and store are made where they are missing.
+
+    Args:
+        folder: the data folder.
+        synchronous: `normal` survives a killed process, `full` also a power cut.
+        query_timeout_s: a query that takes longer is stopped with `QueryTimeout`.
+        max_call_bytes: a call whose payloads take more is rejected.
+
+    Raises:
+        Unavailable: the folder cannot be made or written.
+        StorageDamaged: the file there is not a store.
+        KibitzError: a newer version of Kibitz wrote it.
+    """
+    path = folder / door.FILE_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"the data folder {folder} cannot be made: {error}") from error
+    with door.translated(path):
+        connection = door.open_writer(path, synchronous=synchronous)
+        try:
+            migrations.migrate(connection)
+        finally:
+            connection.close()
+    readers = door.Readers(path, query_timeout_s=query_timeout_s)
+    ingest = SqliteIngest(path, synchronous=synchronous, max_call_bytes=max_call_bytes)
+    return SqliteStore(
+        path=path,
+        ingest=ingest,
+        calls=SqliteCalls(readers),
+        feedback=SqliteFeedback(readers),
+        objects=SqliteObjects(readers),
+        projects=SqliteProjects(readers),
+        files=SqliteFiles(readers, ingest),
+        _readers=readers,
+    )

@@ -1,0 +1,82 @@
+"""One transaction: batches that were prepared become rows."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from kibitz.base import clock
+from kibitz.base.records import Receipt
+from kibitz.storage.sqlite.call_writing import CallWriter
+from kibitz.storage.sqlite.feedback_writing import FeedbackWriter
+from kibitz.storage.sqlite.names import WriterNames
+from kibitz.storage.sqlite.preparing import Prepared
+
+
+def write(
+    connection: sqlite3.Connection, names: WriterNames, batches: list[Prepared]
+) -> list[Receipt]:
+    """Write batches inside an open transaction; the receipts are true once it is committed."""
+    now = clock.now_ns() // 1000
+    calls = CallWriter(connection, names)
+    feedback = FeedbackWriter(connection, names, calls)
+    receipts: list[Receipt] = []
+    projects = [names.project(connection, batch.project, now) for batch in batches]
+    for project in set(projects):
+        ids = [
+            call.id
+            for batch, its in zip(batches, projects, strict=True)
+            if its == project
+            for call in batch.calls
+        ]
+        targets = [
+            item.target.name
+            for batch, its in zip(batches, projects, strict=True)
+            if its == project
+            for item in batch.feedback
+            if item.target.kind == "call"
+        ]
+        calls.look_up(project, ids, targets)
+    for batch, project in zip(batches, projects, strict=True):
+        for part in batch.calls:
+            calls.add(project, part)
+        for item in batch.feedback:
+            feedback.add(project, item)
+        _write_objects(connection, project, batch)
+        _write_files(connection, project, batch)
+        receipts.append(
+            Receipt(
+                calls=len(batch.calls),
+                feedback=len(batch.feedback),
+                objects=len(batch.objects),
+                files=len(batch.files),
+                feedback_ids=[item.id for item in batch.feedback],
+                rejected=batch.rejected,
+            )
+        )
+    calls.flush()
+    feedback.flush()
+    return receipts
+
+
+def _write_objects(connection: sqlite3.Connection, project: int, batch: Prepared) -> None:
+    for part, value, created_at in batch.objects:
+        connection.execute(
+            """
+            INSERT INTO objects (project, kind, name, digest, version, created_at, value)
+            SELECT ?1, ?2, ?3, ?4,
+                (SELECT coalesce(max(version) + 1, 0) FROM objects
+                 WHERE project = ?1 AND kind = ?2 AND name = ?3),
+                ?5, ?6
+            WHERE true
+            ON CONFLICT DO NOTHING
+            """,
+            (project, part.kind, part.name, part.digest, created_at, value),
+        )
+
+
+def _write_files(connection: sqlite3.Connection, project: int, batch: Prepared) -> None:
+    connection.executemany(
+        "INSERT INTO files (project, digest, media_type, content) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        [(project, file.digest, file.media_type, file.content) for file in batch.files],
+    )
