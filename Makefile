@@ -13,6 +13,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VENDOR := src/kibitz/server/static/vendor
+# What the pages load of npm's packages: a path below node_modules each.
+SCRIPTS := htmx.org/dist/htmx.min.js
 # Files that decide what is installed.
 REQUIREMENTS := pyproject.toml
 WORKERS ?= 2
@@ -101,7 +103,7 @@ $(VENDOR)/.stamp: $(wildcard package.json package-lock.json)
 	@if [ ! -f package-lock.json ]; then :; \
 	elif command -v npm >/dev/null; then \
 		echo "Fetching the scripts of the pages"; \
-		{ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent vendor && touch $@; } \
+		{ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp $(addprefix node_modules/,$(SCRIPTS)) $(VENDOR)/ && touch $@; } \
 			|| echo "npm could not fetch them: the pages go without. Try again with: make assets" >&2; \
 	else \
 		echo "npm not found: the pages go without their scripts. Install Node.js and run: make assets" >&2; \
