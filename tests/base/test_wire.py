@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -181,39 +182,6 @@ def test_a_value_that_is_not_json_cannot_be_encoded():
         wire.encode(Batch(project="p", calls=[CallPart(id="a", output="\ud800")]))
 
 
-@pytest.mark.parametrize(
-    ("line", "kind"),
-    [
-        (b'{"id": "a", "op": "x"}\n', CallPart),
-        (b'{"type": "t", "target_ref": "kibitz:///p/call/a", "payload": {}}', FeedbackPart),
-        (b'{"kind": "op", "name": "n", "digest": "%s", "value": {}}' % (b"0" * 40), ObjectPart),
-        (b'{"digest": "%s", "media_type": "a/b", "content": "AA=="}' % (b"0" * 40), FilePart),
-    ],
-)
-def test_a_line_of_a_file_is_the_item_that_its_fields_say(line: bytes, kind: type):
-    assert isinstance(wire.decode_line(line, 1), kind)
-
-
-@pytest.mark.parametrize(
-    ("line", "field", "said"),
-    [
-        (b"", None, "line 7 is empty"),
-        (b"{", None, "line 7 is not JSON"),
-        (b"3", None, "line 7: 3 is not an object"),
-        (b'{"id": 3}', "id", "line 7: id: expected `str`, got 3"),
-        (b'{"id": "a", "op": "\xff"}', "op", "line 7: op"),
-        (b"[" * 100_000, None, "nested too deeply"),
-    ],
-)
-def test_a_bad_line_is_named_by_its_number(line: bytes, field: str | None, said: str):
-    with pytest.raises(InvalidRecord) as caught:
-        wire.decode_line(line, 7)
-
-    assert said in caught.value.message
-    assert caught.value.facts["line"] == 7
-    assert caught.value.facts.get("field") == field
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -238,7 +206,5 @@ def test_every_item_is_either_kept_or_rejected_whatever_it_is(items: list[Any], 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_as_usage(body: bytes):
     for text in (body, b'{"project": "p", "calls": [' + body):
-        try:
-            wire.decode(text)
-        except UsageError as error:
-            assert error.message
+        with contextlib.suppress(UsageError):
+            assert isinstance(wire.decode(text), wire.Delivery)
