@@ -130,3 +130,14 @@ class MissingExtra(KibitzError, ImportError):
     """An optional part is not installed; the message names the command that installs it."""
 
     code = "missing_extra"
+
+
+def class_of(code: str) -> type[KibitzError] | None:
+    """The error whose `code` this is; None for a code of a newer version."""
+    waiting: list[type[KibitzError]] = [KibitzError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code:
+            return kind
+        waiting.extend(kind.__subclasses__())
+    return None

@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from kibitz.base.errors import InvalidRecord, TooLarge, UsageError
+from kibitz.base import errors
+from kibitz.base.errors import InvalidRecord, KibitzError, TooLarge, UsageError
 from kibitz.base.records import (
     Batch,
     CallPart,
@@ -132,6 +133,13 @@ def decode_as(kind: type[T], body: bytes, *, what: str = "the request") -> T:
         raise UsageError(f"{what}: {text}", field=place) from error
     except _Unreadable as error:
         raise UsageError(_unreadable(what, error, body)) from error
+
+
+def error_of(rejection: Rejection) -> KibitzError:
+    """A rejection as the error that it would be if the item had come alone."""
+    kind = errors.class_of(rejection.code) or InvalidRecord
+    facts = {} if rejection.field is None else {"field": rejection.field}
+    return kind(rejection.message, **facts)
 
 
 def count_items(batch: Batch) -> int:

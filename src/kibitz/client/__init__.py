@@ -1,1 +1,1 @@
-"""The HTTP client: deliver batches, query calls and feedback."""
+"""A server over HTTP: `delivery` sends batches to it, `reading` asks it, `http` is the connection of both."""

@@ -1,0 +1,30 @@
+"""Batches to a server: what a recording program and an import write through."""
+
+from __future__ import annotations
+
+from kibitz.base import api, wire
+from kibitz.base.records import Batch, Receipt
+from kibitz.client.http import Connection
+
+
+class HttpDelivery:
+    """Writes batches to a server. A receipt means that what it counts is durable there."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def write(self, batch: Batch) -> Receipt:
+        """Send a batch; sending it again is the same as sending it once.
+
+        Raises:
+            Unavailable: nobody answered, or not as Kibitz does; try again later.
+            StorageFull: the server's disk is full; try again later.
+            TooLarge: the batch is over a limit of the server; send it in parts.
+            Unauthorized: the key is missing or wrong.
+            UsageError: the server refused the batch as a whole.
+        """
+        return self._connection.post(Receipt, api.INGEST, wire.encode(batch))
+
+    def close(self) -> None:
+        """Close the connections; what was written is safe with the server."""
+        self._connection.close()

@@ -1,0 +1,161 @@
+"""A store that is elsewhere: the questions of a local one, asked over HTTP.
+
+Each class answers as its namesake in `storage/protocols.py` does, raises the same errors, and beside them
+what `http.Connection` raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from kibitz.base import api, refs, wire
+from kibitz.base.errors import NotFound
+from kibitz.base.records import (
+    Batch,
+    Call,
+    Count,
+    Feedback,
+    FilePart,
+    ObjectVersion,
+    Page,
+    ProjectInfo,
+    ScoreColumn,
+)
+from kibitz.client.delivery import HttpDelivery
+from kibitz.client.http import Connection
+from kibitz.query import json_form
+from kibitz.query.nodes import CallQuery, FeedbackQuery, Node
+
+
+class RemoteStore:
+    """The store of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.ingest = HttpDelivery(connection)
+        self.calls = Calls(connection)
+        self.feedback = FeedbackRows(connection)
+        self.objects = Objects(connection)
+        self.projects = Projects(connection)
+        self.files = Files(connection)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+
+class Calls:
+    """The calls of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def query(self, query: CallQuery) -> Page[Call]:
+        asked = json_form.to_json(query)
+        return self._connection.post(Page[Call], api.CALLS_QUERY, wire.encode_record(asked))
+
+    def count(self, project: str, where: Node | None, *, bound: int = 10_000) -> Count:
+        asked: dict[str, Any] = {"project": project, "bound": bound}
+        if where is not None:
+            asked["query"] = json_form.where_to_json(where)
+        return self._connection.post(Count, api.CALLS_COUNT, wire.encode_record(asked))
+
+    def get(self, project: str, call_id: str) -> Call:
+        return self._connection.read(Call, _below(api.CALLS, call_id), {"project": project})
+
+    def trace(self, project: str, trace_id: str, *, limit: int = 50_000) -> list[Call]:
+        asked = {"project": project, "limit": str(limit)}
+        return self._connection.read(api.Trace, _below(api.TRACES, trace_id), asked).calls
+
+    def ops(self, project: str) -> list[tuple[str, int]]:
+        answer = self._connection.read(api.Ops, api.OPS, {"project": project})
+        return [(each.op, each.calls) for each in answer.ops]
+
+    def by_op_and_day(
+        self, project: str, *, since: datetime | None = None
+    ) -> list[tuple[str, str, int, int, float | None]]:
+        asked = {"project": project, "since": since.isoformat() if since is not None else None}
+        answer = self._connection.read(api.OpDays, api.OPS_DAILY, asked)
+        return [
+            (each.op, each.day, each.calls, each.errors, each.mean_latency_ms)
+            for each in answer.days
+        ]
+
+
+class FeedbackRows:
+    """The feedback of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def query(self, query: FeedbackQuery) -> Page[Feedback]:
+        asked = api.FeedbackAsked(
+            project=query.project,
+            type=query.type,
+            target_ref=query.target_ref,
+            author=query.author,
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+        return self._connection.post(Page[Feedback], api.FEEDBACK_QUERY, wire.encode_record(asked))
+
+    def columns(self, project: str) -> list[ScoreColumn]:
+        asked = {"project": project}
+        return self._connection.read(api.Columns, api.FEEDBACK_COLUMNS, asked).columns
+
+
+class Objects:
+    """The ops and objects of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, project: str, kind: str, name: str, digest: str) -> ObjectVersion:
+        path = _below(api.OBJECTS, kind, name, digest)
+        return self._connection.read(ObjectVersion, path, {"project": project})
+
+    def versions(self, project: str, kind: str, name: str) -> list[ObjectVersion]:
+        path = _below(api.OBJECTS, kind, name)
+        return self._connection.read(api.Versions, path, {"project": project}).versions
+
+
+class Projects:
+    """The projects of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self) -> Sequence[ProjectInfo]:
+        return self._connection.read(api.Projects, api.PROJECTS).projects
+
+    def get(self, name: str) -> ProjectInfo:
+        for each in self.list():
+            if each.name == name:
+                return each
+        raise NotFound(f"there is no project {name!r} at {self._connection.url}", project=name)
+
+
+class Files:
+    """The files of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, project: str, content: bytes, media_type: str) -> str:
+        digest = refs.digest(content)
+        part = FilePart(digest=digest, media_type=media_type, content=content)
+        receipt = HttpDelivery(self._connection).write(Batch(project=project, files=[part]))
+        for each in receipt.rejected:
+            raise wire.error_of(each)
+        return digest
+
+    def get(self, project: str, digest: str) -> tuple[bytes, str]:
+        answer = self._connection.get(_below(api.FILES, digest), {"project": project})
+        return answer.body, answer.media_type
+
+
+def _below(path: str, *parts: str) -> str:
+    return "/".join([path, *(quote(part, safe="") for part in parts)])
