@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -49,7 +49,6 @@ class _State:
     stood: CallRow | None
     """None where the row is new."""
     row: CallRow
-    words: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
 
 class CallWriter:
@@ -93,11 +92,6 @@ class CallWriter:
                 self._states[key] = state
         else:
             state.row = merge(part.id, state.row, part.row)
-        if state.stood is None or state.row != state.stood:
-            if part.input_words:
-                state.words.append((2 * state.pk, part.input_words))
-            if part.output_words:
-                state.words.append((2 * state.pk + 1, part.output_words))
 
     def pk(self, project: int, call_id: str) -> tuple[int, bool]:
         """The pk of a call, as a stub where it is not there, and whether it is new in this transaction."""
@@ -112,7 +106,7 @@ class CallWriter:
         return state.pk, True
 
     def flush(self) -> None:
-        """Write rows, payloads, words and sums."""
+        """Write rows, payloads and sums."""
         new = [(key, state) for key, state in self._states.items() if state.stood is None]
         changed = [
             (key, state)
@@ -139,9 +133,10 @@ class CallWriter:
                 if state.row.is_visible
             ],
         )
-        # In the order of rowid: the index flushes itself to disk whenever a smaller one comes.
-        words = sorted(word for _, state in (*new, *changed) for word in state.words)
-        execute_many("INSERT INTO words (rowid, body) VALUES (?, ?)", words)
+        execute_many(
+            "INSERT INTO unworded (call) VALUES (?) ON CONFLICT DO NOTHING",
+            [(state.pk,) for _, state in (*new, *changed) if state.row.is_visible],
+        )
         self._write_rollups([*new, *changed])
         if self._last_pk is not None:
             self._connection.execute(

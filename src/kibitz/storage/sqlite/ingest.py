@@ -15,14 +15,18 @@ import os
 import sqlite3
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from kibitz.base.errors import KibitzError, Unavailable
 from kibitz.base.records import Batch, Receipt
 from kibitz.storage.sqlite import connection as door
-from kibitz.storage.sqlite import writing
+from kibitz.storage.sqlite import words, writing
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import Prepared, prepare
+
+T = TypeVar("T")
 
 MAX_GATHERED_ITEMS = 20_000
 """In one transaction: some half a second of writing, which other processes wait for."""
@@ -70,6 +74,15 @@ class SqliteIngest:
         assert mine.receipt is not None
         return mine.receipt
 
+    def index_words(self, limit: int) -> int:
+        """Index the words of up to `limit` calls that wait for it, unless somebody is writing; gives how many."""
+        if self._waiting or not self._lock.acquire(blocking=False):
+            return 0
+        try:
+            return self._in_transaction(lambda connection: words.index_some(connection, limit))
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
         """Finish what is being written and close the connection."""
         with self._lock:
@@ -90,7 +103,10 @@ class SqliteIngest:
 
     def _write_together(self, gathered: list[_Waiting]) -> None:
         try:
-            receipts = self._transaction([each.prepared for each in gathered])
+            batches = [each.prepared for each in gathered]
+            receipts = self._in_transaction(
+                lambda connection: writing.write(connection, self._names, batches)
+            )
         except Exception as error:  # noqa: BLE001 handed to whoever waits for it
             if len(gathered) > 1 and not isinstance(error, Unavailable):
                 for each in gathered:
@@ -106,19 +122,20 @@ class SqliteIngest:
         for each, receipt in zip(gathered, receipts, strict=True):
             each.receipt = receipt
 
-    def _transaction(self, batches: list[Prepared]) -> list[Receipt]:
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run some writing in one transaction; the lock is held."""
         with door.translated(self._path):
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                receipts = writing.write(connection, self._names, batches)
+                result = work(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 self._names.forget()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            return receipts
+            return result
 
     def _open(self) -> sqlite3.Connection:
         if self._closed:

@@ -224,7 +224,11 @@ class _Planner:
         if texts:
             query = " AND ".join(f"({each})" for each in texts)
             candidates.append(
-                Sql("SELECT w.rowid / 2 AS call FROM words w WHERE words MATCH ?", (query,))
+                Sql(
+                    "SELECT w.rowid AS call FROM words w WHERE words MATCH ?"
+                    " UNION ALL SELECT u.call FROM unworded u",
+                    (query,),
+                )
             )
         best: tuple[int, Sql] | None = None
         for candidate in candidates:

@@ -35,8 +35,6 @@ class PreparedCall:
     op: str | None
     op_ref: str | None
     row: CallRow
-    input_words: str
-    output_words: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,18 +148,14 @@ def _call(part: CallPart, max_bytes: int) -> PreparedCall:
         started_at=started_at,
         ended_at=ended_at,
     )
-    input_words = output_words = ""
     if part.inputs is not msgspec.UNSET:
         row.inputs, inputs = _json(part.inputs, "inputs")
         row.input_preview = preview(inputs)
-        input_words = leaves.texts(inputs)
     if part.output is not msgspec.UNSET:
         row.output, output = _json(part.output, "output")
         row.output_preview = preview(output)
-        output_words = leaves.texts(output)
     if part.attributes:
-        row.attributes, attributes = _json(part.attributes, "attributes")
-        input_words = f"{input_words}\n{_attribute_words(attributes)}"
+        row.attributes, _ = _json(part.attributes, "attributes")
     if part.summary:
         row.summary, _ = _json(part.summary, "summary")
     if part.exception is not None:
@@ -180,14 +174,7 @@ def _call(part: CallPart, max_bytes: int) -> PreparedCall:
         op=part.op,
         op_ref=part.op_ref,
         row=row,
-        input_words=input_words,
-        output_words=output_words,
     )
-
-
-def _attribute_words(attributes: dict[str, Any]) -> str:
-    # What the SDK says about the machine is the same on every call and nobody searches for it.
-    return leaves.texts({key: value for key, value in attributes.items() if key != "kibitz"})
 
 
 def _error_line(exception: ExceptionInfo) -> str:

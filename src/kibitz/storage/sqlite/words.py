@@ -1,4 +1,8 @@
-"""What the word index can say about a condition before any row is read.
+"""The word index: which calls have a word, and what that says about a condition before any row is read.
+
+Cutting texts into words costs several times what storing them does, so it is not part of a write: a call
+waits in `unworded` until `index_some` is run in a quiet moment (`upkeep.py`), and until then queries
+look at it directly. So a call can be found from its acknowledgement on, and a burst is not slowed down.
 
 The index (FTS5, `unicode61`, no positions) knows which calls have a word. A condition on a text gives
 words that every match must have; the rows that have them are then checked. Only words that the tokenizer
@@ -10,13 +14,44 @@ the last is a prefix.
 from __future__ import annotations
 
 import re
+import sqlite3
+from typing import Any
+
+import msgspec
 
 from kibitz.query.nodes import And, Compare, Contains, FeedbackField, Field, In, Node, Or, PathField
-from kibitz.storage.leaves import is_whole
+from kibitz.storage.leaves import is_whole, texts
 
 _RUN = re.compile(r"[0-9A-Za-z\u0080-\U0010ffff]+")
 _MAX_WORD = 64
 _MAX_WORDS = 16
+
+
+def index_some(connection: sqlite3.Connection, limit: int) -> int:
+    """Index the words of some calls that wait for it, inside an open transaction; gives how many."""
+    rows = connection.execute(
+        "SELECT u.call, p.inputs, p.attributes, p.output FROM unworded u"
+        " LEFT JOIN payloads p ON p.call = u.call ORDER BY u.call LIMIT ?",
+        (limit,),
+    ).fetchall()
+    bodies: list[tuple[int, str]] = []
+    for call, inputs, attributes, output in rows:
+        body = "\n".join((_words(inputs), _words(attributes), _words(output))).strip()
+        if body:
+            bodies.append((call, body))
+    connection.executemany("INSERT INTO words (rowid, body) VALUES (?, ?)", bodies)
+    connection.executemany("DELETE FROM unworded WHERE call = ?", [(row[0],) for row in rows])
+    return len(rows)
+
+
+def _words(text: str | None) -> str:
+    if text is None:
+        return ""
+    value: Any = msgspec.json.decode(text)
+    if isinstance(value, dict) and "kibitz" in value:
+        # What the SDK says about the machine is the same on every call and nobody searches for it.
+        value = {key: each for key, each in value.items() if key != "kibitz"}  # pyright: ignore[reportUnknownVariableType]
+    return texts(value)
 
 
 def expression(node: Node) -> str | None:

@@ -68,10 +68,15 @@ CREATE TABLE payloads (
     exception TEXT
 );
 
--- Which calls have a word: rowid 2·pk for inputs and attributes, 2·pk + 1 for output. A pre-filter only;
--- every hit is checked on the row, so an entry that is out of date does no harm.
+-- Which calls have a word, by pk. A pre-filter only: every hit is checked on the row, so an entry that is
+-- out of date does no harm.
 CREATE VIRTUAL TABLE words USING fts5 (
     body, content = '', columnsize = 0, detail = none, tokenize = 'unicode61'
+);
+
+-- Calls whose words are not in the index yet; queries look at them one by one.
+CREATE TABLE unworded (
+    call INTEGER PRIMARY KEY REFERENCES calls (pk)
 );
 
 CREATE TABLE feedback_types (
