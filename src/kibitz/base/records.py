@@ -265,5 +265,6 @@ class ScoreColumn(Struct, frozen=True, kw_only=True):
 
     @property
     def field(self) -> str:
-        """As queries spell it."""
-        return f"feedback.[{self.type}].payload.{self.path}"
+        """As queries spell it, see `query.fields`."""
+        type_ = self.type.replace("\\", "\\\\").replace("]", "\\]")
+        return f"feedback.[{type_}].payload.{self.path}"

@@ -123,8 +123,9 @@ def is_index(part: str) -> bool:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that a mistyped one most likely means."""
-    by_folded = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(word[:64].lower(), by_folded, n=1, cutoff=0.6)
+    # What all operators begin with says nothing about which one is meant.
+    by_folded = {each.lower().lstrip("$"): each for each in known}
+    close = difflib.get_close_matches(word[:64].lower().lstrip("$"), by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None
 
 

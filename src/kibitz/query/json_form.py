@@ -272,12 +272,7 @@ class _Parser:
         text, _ = self._literal(given["substr"], f"{at}.substr")
         if not isinstance(text, str):
             raise QueryError(f"{at}.substr {text!r} is not a text", at=f"{at}.substr")
-        folded = given.get("case_insensitive", False)
-        if not isinstance(folded, bool):
-            raise QueryError(
-                f"{at}.case_insensitive {shapes.short(folded)} is neither true nor false",
-                at=f"{at}.case_insensitive",
-            )
+        folded = shapes.flag(given.get("case_insensitive", False), f"{at}.case_insensitive")
         return Contains(field, text, folded)
 
     def _literal(self, given: object, at: str) -> tuple[Literal_, bool]:
@@ -290,10 +285,8 @@ class _Parser:
                 f'{at} {shapes.short(given)} is not a literal; write {{"$literal": VALUE}}', at=at
             )
         spelled = shapes.entries(given, at, ("$literal", "exact"))
-        value, exact = spelled["$literal"], spelled.get("exact", False)
-        if not isinstance(exact, bool):
-            raise QueryError(f"{at}.exact {shapes.short(exact)} is neither true nor false", at=at)
-        return literals.parse(value, f"{at}.$literal"), exact
+        exact = shapes.flag(spelled.get("exact", False), f"{at}.exact")
+        return literals.parse(spelled["$literal"], f"{at}.$literal"), exact
 
 
 # Fields and literals
@@ -366,12 +359,7 @@ def _filter_nodes(filter_: object) -> Iterable[Node]:
         ids = shapes.items(given["ids"], "filter.ids", MAX_IN_VALUES, "a list of ids")
         yield In(ColumnField("id"), _column_values(ColumnField("id"), ids, "filter.ids"))
     root_only = given.get("root_only")
-    if root_only is not None and not isinstance(root_only, bool):
-        raise QueryError(
-            f"filter.root_only {shapes.short(root_only)} is neither true nor false",
-            at="filter.root_only",
-        )
-    if root_only:
+    if root_only is not None and shapes.flag(root_only, "filter.root_only"):
         yield Compare(ColumnField("parent_id"), "eq", None)
     bounds: tuple[tuple[str, Comparison], ...] = (("since", "gte"), ("until", "lt"))
     for name, operator in bounds:

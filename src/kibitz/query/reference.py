@@ -59,11 +59,13 @@ Value = tuple[int, bool | float | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A whole call and the feedback on it, each with its place in the order of arrival."""
+    """A whole call and the feedback on it."""
 
     call: Call
     arrival: int
+    """Its place in the order in which the store first heard of each call, be it by feedback on it."""
     feedback: tuple[tuple[Feedback, int], ...] = ()
+    """Each with its place in the order of arrival."""
 
 
 def run(query: CallQuery, records: Iterable[Recorded]) -> list[str]:

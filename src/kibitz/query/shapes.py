@@ -48,6 +48,13 @@ def exactly(given: object, at: str, number: int, form: str) -> list[object]:
     raise QueryError(f"{at} {short(given)} is not a list; write {form}", at=at)
 
 
+def flag(given: object, at: str) -> bool:
+    """A boolean."""
+    if isinstance(given, bool):
+        return given
+    raise QueryError(f"{at} {short(given)} is neither true nor false", at=at)
+
+
 def word(given: object, at: str, known: tuple[str, ...]) -> str:
     """One of a closed set of words."""
     if isinstance(given, str) and given in known:
