@@ -1,0 +1,171 @@
+-- The whole schema, to be read. Stores are made by the migrations; a test holds the two equal.
+--
+-- Names that many rows repeat are kept once and referred to by integer: rows and indexes stay narrow.
+
+CREATE TABLE projects (
+    pk INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL                     -- all times: microseconds since 1970, UTC
+);
+
+CREATE TABLE ops (
+    pk INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    name TEXT NOT NULL,
+    UNIQUE (project, name)
+);
+
+CREATE TABLE refs (
+    pk INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+);
+
+-- The last pk given out, by table. A pk is never used twice, even after a delete: the word index relies on it.
+CREATE TABLE sequences (
+    name TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- One row a call, narrow: what lists show. A row without started_at is a stub: something was said about
+-- a call that has not arrived.
+CREATE TABLE calls (
+    pk INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    id TEXT NOT NULL,
+    trace_id TEXT,
+    parent_id TEXT,
+    op INTEGER REFERENCES ops (pk),
+    op_ref INTEGER REFERENCES refs (pk),
+    kind TEXT,
+    display_name TEXT,
+    thread_id TEXT,
+    author TEXT,
+    started_at INTEGER,
+    ended_at INTEGER,
+    latency INTEGER,                                -- microseconds; NULL while running
+    status TEXT,                                    -- running, success, error
+    input_preview TEXT,
+    output_preview TEXT,
+    error TEXT
+);
+
+CREATE UNIQUE INDEX calls_id ON calls (project, id);
+CREATE INDEX calls_project ON calls (project);
+CREATE INDEX calls_time ON calls (project, started_at) WHERE started_at IS NOT NULL;
+CREATE INDEX calls_root ON calls (project, started_at) WHERE parent_id IS NULL AND started_at IS NOT NULL;
+CREATE INDEX calls_op ON calls (project, op, started_at) WHERE started_at IS NOT NULL;
+CREATE INDEX calls_trace ON calls (project, trace_id, started_at) WHERE started_at IS NOT NULL;
+CREATE INDEX calls_parent ON calls (project, parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX calls_error ON calls (project, started_at) WHERE status = 'error' AND started_at IS NOT NULL;
+CREATE INDEX calls_running ON calls (project, started_at) WHERE status = 'running' AND started_at IS NOT NULL;
+CREATE INDEX calls_thread ON calls (project, thread_id, started_at) WHERE thread_id IS NOT NULL;
+
+-- The wide part of a call, apart, so that lists never read it. JSON text.
+CREATE TABLE payloads (
+    call INTEGER PRIMARY KEY REFERENCES calls (pk),
+    inputs TEXT,
+    output TEXT,
+    attributes TEXT,
+    summary TEXT,
+    exception TEXT
+);
+
+-- Which calls have a word, by pk. A pre-filter only: every hit is checked on the row, so an entry that is
+-- out of date does no harm.
+CREATE VIRTUAL TABLE words USING fts5 (
+    body, content = '', columnsize = 0, detail = none, tokenize = 'unicode61'
+);
+
+-- Calls whose words are not in the index yet; queries look at them one by one.
+CREATE TABLE unworded (
+    call INTEGER PRIMARY KEY REFERENCES calls (pk)
+);
+
+CREATE TABLE feedback_types (
+    pk INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    name TEXT NOT NULL,
+    rows INTEGER NOT NULL DEFAULT 0,
+    unindexed INTEGER NOT NULL DEFAULT 0,           -- payloads with more leaves than scores keep
+    UNIQUE (project, name)
+);
+
+CREATE TABLE feedback (
+    pk INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    id TEXT NOT NULL,
+    type INTEGER NOT NULL REFERENCES feedback_types (pk),
+    call INTEGER REFERENCES calls (pk),             -- the target where it is a call
+    target INTEGER REFERENCES refs (pk),            -- the target where it is anything else
+    author TEXT NOT NULL,
+    author_kind TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    annotation_ref INTEGER REFERENCES refs (pk),
+    runnable_ref INTEGER REFERENCES refs (pk),
+    call_ref TEXT,                                  -- the id of the call that produced it
+    trigger_ref INTEGER REFERENCES refs (pk),
+    payload TEXT NOT NULL
+);
+
+CREATE UNIQUE INDEX feedback_id ON feedback (project, id);
+CREATE INDEX feedback_call ON feedback (call, type, created_at) WHERE call IS NOT NULL;
+CREATE INDEX feedback_target ON feedback (target, created_at) WHERE target IS NOT NULL;
+CREATE INDEX feedback_type ON feedback (type, created_at);
+CREATE INDEX feedback_time ON feedback (project, created_at);
+
+-- One series is one leaf that feedback of a type may have.
+CREATE TABLE series (
+    pk INTEGER PRIMARY KEY,
+    type INTEGER NOT NULL REFERENCES feedback_types (pk),
+    path TEXT NOT NULL,
+    bools INTEGER NOT NULL DEFAULT 0,               -- how many scores of each kind it has now
+    numbers INTEGER NOT NULL DEFAULT 0,
+    texts INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (type, path)
+);
+
+-- The leaves of the newest feedback of a type on a call: what filter and sort read. No NULLs, so that
+-- (kind, num, text, call) compares as one row value. kind: 1 bool, 2 number, 3 text.
+CREATE TABLE scores (
+    series INTEGER NOT NULL REFERENCES series (pk),
+    call INTEGER NOT NULL REFERENCES calls (pk),
+    kind INTEGER NOT NULL,
+    num REAL NOT NULL DEFAULT 0,
+    text TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (series, call)
+) WITHOUT ROWID;
+
+CREATE INDEX scores_value ON scores (series, kind, num, text, call);
+
+-- Sums kept with every write, for what would otherwise read every call.
+CREATE TABLE rollups (
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    op INTEGER NOT NULL REFERENCES ops (pk),
+    hour INTEGER NOT NULL,                          -- hours since 1970
+    calls INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    latency INTEGER NOT NULL,                       -- microseconds, over calls that ended
+    bytes INTEGER NOT NULL,                         -- of payloads as stored
+    PRIMARY KEY (project, op, hour)
+) WITHOUT ROWID;
+
+CREATE TABLE objects (
+    pk INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    UNIQUE (project, kind, name, digest)
+);
+
+CREATE TABLE files (
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (project, digest)
+);
