@@ -1,0 +1,77 @@
+"""What handlers are given: the store and the settings by dependency, names out of paths, times out of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from litestar import Request
+from litestar.di import Provide
+from litestar.params import Dependency, Parameter
+
+from kibitz.base import refs
+from kibitz.base.errors import UsageError
+from kibitz.base.settings import ServerSettings
+from kibitz.server.access import Keys
+from kibitz.storage.protocols import Store
+
+StoreIn = Annotated[Store, Dependency(skip_validation=True)]
+SettingsIn = Annotated[ServerSettings, Dependency(skip_validation=True)]
+KeysIn = Annotated[Keys, Dependency(skip_validation=True)]
+ProjectIn = Annotated[
+    str, Parameter(query="project", description="The project: `app` or `team/app`.")
+]
+AnyRequest = Request[Any, Any, Any]
+
+BODY = "body"
+"""The key of a handler's `opt` that names the record its body is, for the description of the API."""
+
+
+def provided(**values: object) -> dict[str, Provide]:
+    """Dependencies with a fixed value each."""
+    return {name: Provide(_always(value), sync_to_thread=False) for name, value in values.items()}
+
+
+def _always(value: object) -> Callable[[], Any]:
+    def provide() -> Any:
+        return value
+
+    return provide
+
+
+def segments(request: AnyRequest, below: str) -> list[str]:
+    """The names below a path, each as it was written: a slash within one is `%2F`.
+
+    The decoded path does not tell a slash of a name from one between names.
+    """
+    raw = request.scope["raw_path"]
+    written = raw.partition(b"?")[0].removeprefix(below.encode()).strip(b"/")
+    return [unquote_to_bytes(part).decode("utf-8", "replace") for part in written.split(b"/")]
+
+
+def project(name: str) -> str:
+    """A project's name from outside; raises `UsageError`."""
+    return refs.check_project(name)
+
+
+def moment(text: str | None, field: str) -> datetime | None:
+    """A time from a query, RFC 3339 with a zone; raises `UsageError`."""
+    if text is None:
+        return None
+    try:
+        # A '+' that was not encoded arrives as a space.
+        found = msgspec.convert(text.replace(" ", "+"), datetime, strict=True)
+    except msgspec.ValidationError as error:
+        found = None
+        cause = error
+    else:
+        cause = None
+    if found is None or found.tzinfo is None:
+        raise UsageError(
+            f"{field} {text[:60]!r} is not a time with a zone; write 2026-01-31T12:00:00Z",
+            field=field,
+        ) from cause
+    return found
