@@ -373,7 +373,7 @@ def test_kept_sums_equal_what_counting_gives(store, batches):
         sum(each.status == "running" for each in calls),
     )
     assert info.stored_bytes == sum(
-        len(msgspec.json.encode(each.inputs).decode())
+        len(msgspec.json.encode(each.inputs))
         + (len(msgspec.json.encode(each.exception)) if each.exception else 0)
         for each in calls
     )

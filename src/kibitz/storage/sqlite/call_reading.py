@@ -14,10 +14,12 @@ from kibitz.base.errors import NotFound
 from kibitz.base.records import Call, Count, ExceptionInfo, Feedback, Page
 from kibitz.query.nodes import ALL_COLUMNS, CallColumn, CallQuery, Node
 from kibitz.query.sql import BOOL, NUMBER, TEXT
+from kibitz.storage import statements
 from kibitz.storage.sqlite import feedback_reading, planning
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
+_SQL = statements.load("sqlite.sql")
 _NARROW = """c.pk, c.id, c.trace_id, c.parent_id, o.name, r.text, c.kind, c.display_name, c.thread_id,
     c.author, c.status, c.started_at, c.ended_at, c.latency, c.input_preview, c.output_preview, c.error"""
 _FROM = "FROM calls c LEFT JOIN ops o ON o.pk = c.op LEFT JOIN refs r ON r.pk = c.op_ref"
@@ -46,9 +48,7 @@ class SqliteCalls:
         with self._readers.reading() as connection:
             pk = project_pk(connection, project)
             if where is None:
-                row = connection.execute(
-                    "SELECT coalesce(sum(calls), 0) FROM rollups WHERE project = ?", (pk,)
-                ).fetchone()
+                row = connection.execute(_SQL["count_calls"], (pk,)).fetchone()
                 return Count(count=row[0], exact=True)
             found = planning.count(connection, pk, where, bound)
         return Count(count=min(found, bound), exact=found <= bound)
@@ -57,10 +57,7 @@ class SqliteCalls:
         """One whole call with its feedback."""
         with self._readers.reading() as connection:
             pk = project_pk(connection, project)
-            row = connection.execute(
-                "SELECT pk FROM calls WHERE project = ? AND id = ? AND started_at IS NOT NULL",
-                (pk, call_id),
-            ).fetchone()
+            row = connection.execute(_SQL["visible_call"], (pk, call_id)).fetchone()
             if row is None:
                 raise NotFound(
                     f"project {project!r} has no call {call_id[:64]!r}", project=project, id=call_id
@@ -86,11 +83,7 @@ class SqliteCalls:
         """The ops of a project with their number of calls, most called first."""
         with self._readers.reading() as connection:
             pk = project_pk(connection, project)
-            return connection.execute(
-                "SELECT o.name, sum(r.calls) AS n FROM rollups r JOIN ops o ON o.pk = r.op"
-                " WHERE r.project = ? GROUP BY o.pk HAVING n > 0 ORDER BY n DESC, o.name",
-                (pk,),
-            ).fetchall()
+            return connection.execute(_SQL["ops"], (pk,)).fetchall()
 
     def by_op_and_day(
         self, project: str, *, since: datetime | None = None
@@ -99,16 +92,7 @@ class SqliteCalls:
         since_hour = 0 if since is None else clock.to_us(since) // 3_600_000_000 // 24 * 24
         with self._readers.reading() as connection:
             pk = project_pk(connection, project)
-            return connection.execute(
-                """
-                SELECT o.name, date(r.hour / 24 * 86400, 'unixepoch') AS day, sum(r.calls),
-                    sum(r.errors), sum(r.latency) / 1000.0 / nullif(sum(r.calls - r.running), 0)
-                FROM rollups r JOIN ops o ON o.pk = r.op
-                WHERE r.project = ? AND r.hour >= ?
-                GROUP BY r.op, r.hour / 24 HAVING sum(r.calls) > 0 ORDER BY day, o.name
-                """,
-                (pk, since_hour),
-            ).fetchall()
+            return connection.execute(_SQL["by_op_and_day"], (pk, since_hour)).fetchall()
 
 
 def _fetch(
@@ -187,19 +171,7 @@ def _scores(
     """The scores of calls, by pk, then feedback type, then path."""
     rows = cast(
         "Iterable[tuple[int, str, str, int, float, str]]",
-        connection.execute(
-            """
-            WITH used AS MATERIALIZED (
-                SELECT s.pk, t.name, s.path
-                FROM projects q JOIN feedback_types t ON t.project = q.pk JOIN series s ON s.type = t.pk
-                WHERE q.name = ? ORDER BY s.bools + s.numbers + s.texts DESC, s.pk LIMIT ?
-            )
-            SELECT x.call, u.name, u.path, x.kind, x.num, x.text
-            FROM used u CROSS JOIN json_each(?) e CROSS JOIN scores x
-                ON x.series = u.pk AND x.call = e.value
-            """,
-            (project, _MAX_SCORE_SERIES, wanted),
-        ),
+        connection.execute(_SQL["scores_of_calls"], (project, _MAX_SCORE_SERIES, wanted)),
     )
     found: dict[int, dict[str, dict[str, Any]]] = {}
     for call, name, path, kind, num, text in rows:

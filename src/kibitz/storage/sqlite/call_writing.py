@@ -8,37 +8,13 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from kibitz.storage import statements
 from kibitz.storage.sqlite.merging import FIELDS, CallRow, merge
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import PreparedCall
 
 _HOUR_US = 3_600_000_000
-_ROW_COLUMNS = ", ".join(
-    f"p.{n}" if n in {"inputs", "output", "attributes", "summary", "exception"} else f"c.{n}"
-    for n in FIELDS
-)
-_INSERT_CALL = """
-INSERT INTO calls (pk, project, id, trace_id, parent_id, op, op_ref, kind, display_name, thread_id,
-    author, started_at, ended_at, latency, status, input_preview, output_preview, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_UPDATE_CALL = """
-UPDATE calls SET trace_id = ?, parent_id = ?, op = ?, op_ref = ?, kind = ?, display_name = ?,
-    thread_id = ?, author = ?, started_at = ?, ended_at = ?, latency = ?, status = ?,
-    input_preview = ?, output_preview = ?, error = ?
-WHERE pk = ?
-"""
-_PUT_PAYLOAD = """
-INSERT INTO payloads (call, inputs, output, attributes, summary, exception)
-VALUES (?, ?, ?, ?, ?, ?)
-"""
-_PUT_ROLLUP = """
-INSERT INTO rollups (project, op, hour, calls, errors, running, latency, bytes)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, errors = errors + excluded.errors,
-    running = running + excluded.running, latency = latency + excluded.latency,
-    bytes = bytes + excluded.bytes
-"""
+_SQL = statements.load("sqlite.sql")
 
 
 @dataclass(slots=True)
@@ -68,7 +44,7 @@ class CallWriter:
         if not wanted:
             return
         rows = self._connection.execute(
-            "SELECT c.id, c.pk FROM json_each(?) e CROSS JOIN calls c ON c.project = ? AND c.id = e.value",
+            _SQL["standing_calls"],
             (msgspec.json.encode(wanted).decode(), project),
         )
         for call_id, pk in rows:
@@ -115,18 +91,18 @@ class CallWriter:
         ]
         execute_many = self._connection.executemany
         execute_many(
-            _INSERT_CALL,
+            _SQL["insert_call"],
             [
                 (state.pk, project, call_id, *_columns(state.row))
                 for (project, call_id), state in new
             ],
         )
-        execute_many(_UPDATE_CALL, [(*_columns(state.row), state.pk) for _, state in changed])
-        self._connection.executemany(
-            "DELETE FROM payloads WHERE call = ?", [(state.pk,) for _, state in changed]
-        )
         execute_many(
-            _PUT_PAYLOAD,
+            _SQL["update_call"], [(*_columns(state.row), state.pk) for _, state in changed]
+        )
+        execute_many(_SQL["delete_payload"], [(state.pk,) for _, state in changed])
+        execute_many(
+            _SQL["insert_payload"],
             [
                 (state.pk, *_payload(state.row))
                 for _, state in (*new, *changed)
@@ -134,16 +110,12 @@ class CallWriter:
             ],
         )
         execute_many(
-            "INSERT INTO unworded (call) VALUES (?) ON CONFLICT DO NOTHING",
+            _SQL["await_words"],
             [(state.pk,) for _, state in (*new, *changed) if state.row.is_visible],
         )
         self._write_rollups([*new, *changed])
         if self._last_pk is not None:
-            self._connection.execute(
-                "INSERT INTO sequences (name, last) VALUES ('calls', ?)"
-                " ON CONFLICT DO UPDATE SET last = excluded.last",
-                (self._last_pk,),
-            )
+            self._connection.execute(_SQL["keep_last_pk"], ("calls", self._last_pk))
 
     def _write_rollups(self, written: list[tuple[tuple[int, str], _State]]) -> None:
         sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 5)
@@ -160,23 +132,18 @@ class CallWriter:
                 entry[3] += sign * (row.latency or 0)
                 entry[4] += sign * row.stored_bytes
         self._connection.executemany(
-            _PUT_ROLLUP, [(*key, *entry) for key, entry in sums.items() if any(entry)]
+            _SQL["add_to_rollup"], [(*key, *entry) for key, entry in sums.items() if any(entry)]
         )
 
     def _next_pk(self) -> int:
         if self._last_pk is None:
-            row = self._connection.execute(
-                "SELECT last FROM sequences WHERE name = 'calls'"
-            ).fetchone()
+            row = self._connection.execute(_SQL["last_pk"], ("calls",)).fetchone()
             self._last_pk = 0 if row is None else int(row[0])
         self._last_pk += 1
         return self._last_pk
 
     def _read(self, pk: int) -> CallRow:
-        row = self._connection.execute(
-            f"SELECT {_ROW_COLUMNS} FROM calls c LEFT JOIN payloads p ON p.call = c.pk WHERE c.pk = ?",
-            (pk,),
-        ).fetchone()
+        row = self._connection.execute(_SQL["read_call_row"], (pk,)).fetchone()
         return replace(CallRow(), **dict(zip(FIELDS, row, strict=True)))
 
 

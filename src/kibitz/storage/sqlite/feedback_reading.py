@@ -13,9 +13,11 @@ from kibitz.base import refs
 from kibitz.base.errors import QueryError, RefError
 from kibitz.base.records import Feedback, Page, ScoreColumn
 from kibitz.query.nodes import FeedbackQuery
+from kibitz.storage import statements
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
+_SQL = statements.load("sqlite.sql")
 _COLUMNS = """f.pk, f.id, t.name, c.id, g.text, f.payload, f.author, f.author_kind, f.created_at,
     a.text, n.text, f.call_ref, q.text, f.call"""
 _FROM = """FROM feedback f
@@ -72,13 +74,7 @@ class SqliteFeedback:
         """What the feedback of a project says, most used first."""
         with self._readers.reading() as connection:
             rows = connection.execute(
-                """
-                SELECT t.name, s.path, s.bools, s.numbers, s.texts
-                FROM feedback_types t JOIN series s ON s.type = t.pk
-                WHERE t.project = ? AND s.bools + s.numbers + s.texts > 0
-                ORDER BY s.bools + s.numbers + s.texts DESC, t.name, s.path
-                """,
-                (project_pk(connection, project),),
+                _SQL["score_columns"], (project_pk(connection, project),)
             ).fetchall()
         return [
             ScoreColumn(

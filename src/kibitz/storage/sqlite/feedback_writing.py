@@ -9,17 +9,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kibitz.query.sql import BOOL, NUMBER, TEXT
+from kibitz.storage import statements
 from kibitz.storage.leaves import Score
 from kibitz.storage.sqlite.call_writing import CallWriter
 from kibitz.storage.sqlite.names import Path, WriterNames
 from kibitz.storage.sqlite.preparing import PreparedFeedback
 
-_INSERT_FEEDBACK = """
-INSERT INTO feedback (pk, project, id, type, call, target, author, author_kind, created_at,
-    annotation_ref, runnable_ref, call_ref, trigger_ref, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_COUNTERS = {BOOL: "bools", NUMBER: "numbers", TEXT: "texts"}
+_SQL = statements.load("sqlite.sql")
 
 
 @dataclass(slots=True)
@@ -81,12 +77,8 @@ class FeedbackWriter:
             pk += 1
             rows.append(self._row(pk, pending))
             self._follow(pk, pending)
-        self.connection.executemany(_INSERT_FEEDBACK, rows)
-        self.connection.execute(
-            "INSERT INTO sequences (name, last) VALUES ('feedback', ?)"
-            " ON CONFLICT DO UPDATE SET last = excluded.last",
-            (pk,),
-        )
+        self.connection.executemany(_SQL["insert_feedback"], rows)
+        self.connection.execute(_SQL["keep_last_pk"], ("feedback", pk))
         self._count_types()
         self._write_scores()
 
@@ -96,17 +88,14 @@ class FeedbackWriter:
             by_project[project].append(feedback_id)
         for project, feedback_ids in by_project.items():
             rows = self.connection.execute(
-                "SELECT f.id FROM json_each(?) e CROSS JOIN feedback f"
-                " ON f.project = ? AND f.id = e.value",
+                _SQL["standing_feedback"],
                 (msgspec.json.encode(feedback_ids).decode(), project),
             ).fetchall()
             for (feedback_id,) in rows:
                 self._pending.pop((project, feedback_id), None)
 
     def _last_pk(self) -> int:
-        row = self.connection.execute(
-            "SELECT last FROM sequences WHERE name = 'feedback'"
-        ).fetchone()
+        row = self.connection.execute(_SQL["last_pk"], ("feedback",)).fetchone()
         return 0 if row is None else int(row[0])
 
     def _row(self, pk: int, pending: _Pending) -> tuple[None | int | str, ...]:
@@ -136,11 +125,7 @@ class FeedbackWriter:
         key = (pending.call, pending.type)
         newest = self._newest.get(key)
         if newest is None and not pending.is_new_call:
-            row = self.connection.execute(
-                "SELECT created_at, pk FROM feedback WHERE call = ? AND type = ?"
-                " ORDER BY created_at DESC, pk DESC LIMIT 1",
-                key,
-            ).fetchone()
+            row = self.connection.execute(_SQL["newest_feedback"], key).fetchone()
             if row is not None:
                 newest = self._newest[key] = _Newest((row[0], row[1]), None, replaces=False)
         at = (pending.item.created_at, pk)
@@ -156,7 +141,7 @@ class FeedbackWriter:
             counts[pending.type][0] += 1
             counts[pending.type][1] += not pending.item.complete
         self.connection.executemany(
-            "UPDATE feedback_types SET rows = rows + ?, unindexed = unindexed + ? WHERE pk = ?",
+            _SQL["count_feedback"],
             [(rows, unindexed, type_pk) for type_pk, (rows, unindexed) in counts.items()],
         )
 
@@ -172,25 +157,20 @@ class FeedbackWriter:
                 series = self.names.one_series(self.connection, type_pk, path)
                 rows.append((series, call, kind, num, text))
                 counts[series, kind] += 1
+        self.connection.executemany(_SQL["insert_score"], rows)
         self.connection.executemany(
-            "INSERT INTO scores (series, call, kind, num, text) VALUES (?, ?, ?, ?, ?)", rows
+            _SQL["count_scores"],
+            [
+                (n * (kind == BOOL), n * (kind == NUMBER), n * (kind == TEXT), series)
+                for (series, kind), n in counts.items()
+                if n
+            ],
         )
-        for kind, counter in _COUNTERS.items():
-            self.connection.executemany(
-                f"UPDATE series SET {counter} = {counter} + ? WHERE pk = ?",
-                [(n, series) for (series, its), n in counts.items() if its == kind and n],
-            )
 
     def _remove_scores(
         self, call: int, type_pk: int, counts: defaultdict[tuple[int, int], int]
     ) -> None:
-        standing = self.connection.execute(
-            "SELECT x.series, x.kind FROM series s CROSS JOIN scores x"
-            " ON x.series = s.pk AND x.call = ? WHERE s.type = ?",
-            (call, type_pk),
-        ).fetchall()
+        standing = self.connection.execute(_SQL["standing_scores"], (call, type_pk)).fetchall()
         for series, kind in standing:
             counts[series, kind] -= 1
-            self.connection.execute(
-                "DELETE FROM scores WHERE series = ? AND call = ?", (series, call)
-            )
+            self.connection.execute(_SQL["delete_score"], (series, call))

@@ -89,7 +89,6 @@ class SqliteIngest:
             self._closed = True
             connection, self._connection = self._connection, None
             if connection is not None and os.getpid() == self._pid:
-                connection.execute("PRAGMA optimize")
                 connection.close()
 
     def _gather(self) -> list[_Waiting]:

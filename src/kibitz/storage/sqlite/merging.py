@@ -58,9 +58,9 @@ class CallRow:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes, of ASCII at least, that the payloads take."""
+        """Bytes that the payloads take."""
         return sum(
-            len(text)
+            len(text) if text.isascii() else len(text.encode())
             for text in (self.inputs, self.output, self.attributes, self.summary, self.exception)
             if text is not None
         )

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from kibitz.base.errors import NotFound
 from kibitz.query.sql import TypeEntry
+from kibitz.storage import statements
+
+_SQL = statements.load("sqlite.sql")
 
 Path = tuple[str, ...]
 
@@ -42,7 +45,7 @@ class WriterNames:
                 "INSERT INTO projects (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (name, now),
             )
-            pk = _pk(connection, "SELECT pk FROM projects WHERE name = ?", name)
+            pk = _pk(connection, _SQL["project_pk"], name)
             self.projects[name] = pk
         return pk
 
@@ -134,7 +137,7 @@ class ReadCatalog:
 
 def project_pk(connection: sqlite3.Connection, name: str) -> int:
     """The integer of a project; raises `NotFound`."""
-    row = connection.execute("SELECT pk FROM projects WHERE name = ?", (name,)).fetchone()
+    row = connection.execute(_SQL["project_pk"], (name,)).fetchone()
     if row is None:
         raise NotFound(
             f"there is no project {name[:128]!r}; it begins with the first call sent to it",

@@ -10,21 +10,13 @@ import msgspec
 from kibitz.base import refs
 from kibitz.base.errors import NotFound
 from kibitz.base.records import Batch, FilePart, ObjectVersion, ProjectInfo
+from kibitz.storage import statements
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.names import project_pk
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PROJECTS = """
-SELECT q.name, q.created_at,
-    coalesce(sum(r.calls), 0), coalesce(sum(r.errors), 0), coalesce(sum(r.running), 0),
-    coalesce(sum(r.bytes), 0),
-    (SELECT coalesce(sum(t.rows), 0) FROM feedback_types t WHERE t.project = q.pk),
-    (SELECT max(c.started_at) FROM calls c WHERE c.project = q.pk AND c.started_at IS NOT NULL)
-FROM projects q LEFT JOIN rollups r ON r.project = q.pk
-WHERE ?1 IS NULL OR q.name = ?1
-GROUP BY q.pk ORDER BY 8 DESC, q.name
-"""
+_SQL = statements.load("sqlite.sql")
 
 
 class SqliteProjects:
@@ -36,13 +28,13 @@ class SqliteProjects:
     def list(self) -> list[ProjectInfo]:
         """All projects, the one with the latest call first."""
         with self._readers.reading() as connection:
-            return [_project(row) for row in connection.execute(_PROJECTS, (None,))]
+            return [_project(row) for row in connection.execute(_SQL["projects"], (None,))]
 
     def get(self, name: str) -> ProjectInfo:
         """One project; raises `NotFound`."""
         with self._readers.reading() as connection:
             project_pk(connection, name)
-            return _project(connection.execute(_PROJECTS, (name,)).fetchone())
+            return _project(connection.execute(_SQL["projects"], (name,)).fetchone())
 
 
 def _project(row: Any) -> ProjectInfo:
@@ -66,43 +58,42 @@ class SqliteObjects:
 
     def get(self, project: str, kind: str, name: str, digest: str) -> ObjectVersion:
         """One version; raises `NotFound`."""
-        for version in self._read(project, kind, name):
-            if version.digest == digest:
-                return version
-        raise NotFound(
-            f"project {project!r} has no {kind} {name[:64]!r} of digest {digest[:40]!r}",
-            project=project,
-            name=name,
-        )
+        with self._readers.reading() as connection:
+            row = connection.execute(
+                _SQL["object_version"], (project_pk(connection, project), kind, name, digest)
+            ).fetchone()
+        if row is None:
+            raise NotFound(
+                f"project {project!r} has no {kind} {name[:64]!r} of digest {digest[:40]!r}",
+                project=project,
+                name=name,
+            )
+        return _version(project, kind, name, row)
 
     def versions(self, project: str, kind: str, name: str) -> list[ObjectVersion]:
         """All versions of a name, newest first; raises `NotFound`."""
-        found = self._read(project, kind, name)
-        if not found:
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                _SQL["object_versions"], (project_pk(connection, project), kind, name)
+            ).fetchall()
+        if not rows:
             raise NotFound(
                 f"project {project!r} has no {kind} {name[:64]!r}", project=project, name=name
             )
-        return found
+        return [_version(project, kind, name, row) for row in rows]
 
-    def _read(self, project: str, kind: str, name: str) -> list[ObjectVersion]:
-        with self._readers.reading() as connection:
-            rows = connection.execute(
-                "SELECT digest, value, created_at, version FROM objects"
-                " WHERE project = ? AND kind = ? AND name = ? ORDER BY version DESC",
-                (project_pk(connection, project), kind, name),
-            ).fetchall()
-        return [
-            ObjectVersion(
-                project=project,
-                kind="op" if kind == "op" else "object",
-                name=name,
-                digest=digest,
-                value=msgspec.json.decode(value),
-                created_at=_EPOCH + timedelta(microseconds=created_at),
-                version=version,
-            )
-            for digest, value, created_at, version in rows
-        ]
+
+def _version(project: str, kind: str, name: str, row: Any) -> ObjectVersion:
+    digest, value, created_at, version = row
+    return ObjectVersion(
+        project=project,
+        kind="op" if kind == "op" else "object",
+        name=name,
+        digest=digest,
+        value=msgspec.json.decode(value),
+        created_at=_EPOCH + timedelta(microseconds=created_at),
+        version=version,
+    )
 
 
 class SqliteFiles:
@@ -122,7 +113,7 @@ class SqliteFiles:
         """The bytes and their media type; raises `NotFound`."""
         with self._readers.reading() as connection:
             row = connection.execute(
-                "SELECT content, media_type FROM files WHERE project = ? AND digest = ?",
+                _SQL["file"],
                 (project_pk(connection, project), digest),
             ).fetchone()
         if row is None:

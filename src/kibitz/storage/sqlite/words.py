@@ -20,8 +20,10 @@ from typing import Any
 import msgspec
 
 from kibitz.query.nodes import And, Compare, Contains, FeedbackField, Field, In, Node, Or, PathField
+from kibitz.storage import statements
 from kibitz.storage.leaves import is_whole, texts
 
+_SQL = statements.load("sqlite.sql")
 _RUN = re.compile(r"[0-9A-Za-z\u0080-\U0010ffff]+")
 _MAX_WORD = 64
 _MAX_WORDS = 16
@@ -29,18 +31,14 @@ _MAX_WORDS = 16
 
 def index_some(connection: sqlite3.Connection, limit: int) -> int:
     """Index the words of some calls that wait for it, inside an open transaction; gives how many."""
-    rows = connection.execute(
-        "SELECT u.call, p.inputs, p.attributes, p.output FROM unworded u"
-        " LEFT JOIN payloads p ON p.call = u.call ORDER BY u.call LIMIT ?",
-        (limit,),
-    ).fetchall()
+    rows = connection.execute(_SQL["without_words"], (limit,)).fetchall()
     bodies: list[tuple[int, str]] = []
     for call, inputs, attributes, output in rows:
         body = "\n".join((_words(inputs), _words(attributes), _words(output))).strip()
         if body:
             bodies.append((call, body))
-    connection.executemany("INSERT INTO words (rowid, body) VALUES (?, ?)", bodies)
-    connection.executemany("DELETE FROM unworded WHERE call = ?", [(row[0],) for row in rows])
+    connection.executemany(_SQL["insert_words"], bodies)
+    connection.executemany(_SQL["words_are_in"], [(row[0],) for row in rows])
     return len(rows)
 
 

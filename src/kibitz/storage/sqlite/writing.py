@@ -6,10 +6,13 @@ import sqlite3
 
 from kibitz.base import clock
 from kibitz.base.records import Receipt
+from kibitz.storage import statements
 from kibitz.storage.sqlite.call_writing import CallWriter
 from kibitz.storage.sqlite.feedback_writing import FeedbackWriter
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import Prepared
+
+_SQL = statements.load("sqlite.sql")
 
 
 def write(
@@ -61,22 +64,12 @@ def write(
 def _write_objects(connection: sqlite3.Connection, project: int, batch: Prepared) -> None:
     for part, value, created_at in batch.objects:
         connection.execute(
-            """
-            INSERT INTO objects (project, kind, name, digest, version, created_at, value)
-            SELECT ?1, ?2, ?3, ?4,
-                (SELECT coalesce(max(version) + 1, 0) FROM objects
-                 WHERE project = ?1 AND kind = ?2 AND name = ?3),
-                ?5, ?6
-            WHERE true
-            ON CONFLICT DO NOTHING
-            """,
-            (project, part.kind, part.name, part.digest, created_at, value),
+            _SQL["insert_object"], (project, part.kind, part.name, part.digest, created_at, value)
         )
 
 
 def _write_files(connection: sqlite3.Connection, project: int, batch: Prepared) -> None:
     connection.executemany(
-        "INSERT INTO files (project, digest, media_type, content) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
+        _SQL["insert_file"],
         [(project, file.digest, file.media_type, file.content) for file in batch.files],
     )

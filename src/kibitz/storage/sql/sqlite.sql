@@ -1,0 +1,161 @@
+-- The statements of the embedded store that are always the same. What depends on a query is compiled in
+-- query/sql.py and put together in storage/sqlite/planning.py.
+
+-- name: standing_calls
+-- Which of these ids (a JSON list) a project has, as (id, pk).
+SELECT c.id, c.pk FROM json_each(?) e CROSS JOIN calls c ON c.project = ? AND c.id = e.value
+
+-- name: insert_call
+INSERT INTO calls (pk, project, id, trace_id, parent_id, op, op_ref, kind, display_name, thread_id,
+    author, started_at, ended_at, latency, status, input_preview, output_preview, error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update_call
+UPDATE calls SET trace_id = ?, parent_id = ?, op = ?, op_ref = ?, kind = ?, display_name = ?,
+    thread_id = ?, author = ?, started_at = ?, ended_at = ?, latency = ?, status = ?,
+    input_preview = ?, output_preview = ?, error = ?
+WHERE pk = ?
+
+-- name: read_call_row
+-- Every column that parts of a call can say something about, in the order of merging.FIELDS.
+SELECT c.trace_id, c.parent_id, c.op, c.op_ref, c.kind, c.display_name, c.thread_id, c.author,
+    c.started_at, c.ended_at, c.input_preview, c.output_preview, c.error,
+    p.inputs, p.output, p.attributes, p.summary, p.exception
+FROM calls c LEFT JOIN payloads p ON p.call = c.pk WHERE c.pk = ?
+
+-- name: delete_payload
+DELETE FROM payloads WHERE call = ?
+
+-- name: insert_payload
+INSERT INTO payloads (call, inputs, output, attributes, summary, exception) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: add_to_rollup
+INSERT INTO rollups (project, op, hour, calls, errors, running, latency, bytes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, errors = errors + excluded.errors,
+    running = running + excluded.running, latency = latency + excluded.latency,
+    bytes = bytes + excluded.bytes
+
+-- name: await_words
+INSERT INTO unworded (call) VALUES (?) ON CONFLICT DO NOTHING
+
+-- name: without_words
+-- The calls that have waited longest for the word index, with what their words come from.
+SELECT u.call, p.inputs, p.attributes, p.output FROM unworded u
+LEFT JOIN payloads p ON p.call = u.call ORDER BY u.call LIMIT ?
+
+-- name: insert_words
+INSERT INTO words (rowid, body) VALUES (?, ?)
+
+-- name: words_are_in
+DELETE FROM unworded WHERE call = ?
+
+-- name: last_pk
+SELECT last FROM sequences WHERE name = ?
+
+-- name: keep_last_pk
+INSERT INTO sequences (name, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last
+
+-- name: insert_feedback
+INSERT INTO feedback (pk, project, id, type, call, target, author, author_kind, created_at,
+    annotation_ref, runnable_ref, call_ref, trigger_ref, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: standing_feedback
+-- Which of these ids (a JSON list) a project has.
+SELECT f.id FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id = e.value
+
+-- name: newest_feedback
+-- The newest feedback of a type on a call, as (created_at, pk).
+SELECT created_at, pk FROM feedback WHERE call = ? AND type = ?
+ORDER BY created_at DESC, pk DESC LIMIT 1
+
+-- name: count_feedback
+UPDATE feedback_types SET rows = rows + ?, unindexed = unindexed + ? WHERE pk = ?
+
+-- name: insert_score
+INSERT INTO scores (series, call, kind, num, text) VALUES (?, ?, ?, ?, ?)
+
+-- name: standing_scores
+-- The scores of a call that come from one feedback type, as (series, kind).
+SELECT x.series, x.kind FROM series s CROSS JOIN scores x ON x.series = s.pk AND x.call = ?
+WHERE s.type = ?
+
+-- name: delete_score
+DELETE FROM scores WHERE series = ? AND call = ?
+
+-- name: count_scores
+UPDATE series SET bools = bools + ?, numbers = numbers + ?, texts = texts + ? WHERE pk = ?
+
+-- name: insert_object
+-- A version counts up within its name; one that is there already stays as it is.
+INSERT INTO objects (project, kind, name, digest, version, created_at, value)
+SELECT ?1, ?2, ?3, ?4,
+    (SELECT coalesce(max(version) + 1, 0) FROM objects WHERE project = ?1 AND kind = ?2 AND name = ?3),
+    ?5, ?6
+WHERE true
+ON CONFLICT DO NOTHING
+
+-- name: insert_file
+INSERT INTO files (project, digest, media_type, content) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: count_calls
+SELECT coalesce(sum(calls), 0) FROM rollups WHERE project = ?
+
+-- name: visible_call
+SELECT pk FROM calls WHERE project = ? AND id = ? AND started_at IS NOT NULL
+
+-- name: ops
+-- (op, calls), most called first.
+SELECT o.name, sum(r.calls) AS n FROM rollups r JOIN ops o ON o.pk = r.op
+WHERE r.project = ? GROUP BY o.pk HAVING n > 0 ORDER BY n DESC, o.name
+
+-- name: by_op_and_day
+-- (op, day in UTC, calls, errors, mean latency in ms of the calls that ended).
+SELECT o.name, date(r.hour / 24 * 86400, 'unixepoch') AS day, sum(r.calls), sum(r.errors),
+    sum(r.latency) / 1000.0 / nullif(sum(r.calls - r.running), 0)
+FROM rollups r JOIN ops o ON o.pk = r.op
+WHERE r.project = ? AND r.hour >= ?
+GROUP BY r.op, r.hour / 24 HAVING sum(r.calls) > 0 ORDER BY day, o.name
+
+-- name: scores_of_calls
+-- The scores of calls (a JSON list of pks) in the most used series: (call, type, path, kind, num, text).
+WITH used AS MATERIALIZED (
+    SELECT s.pk, t.name, s.path
+    FROM projects q JOIN feedback_types t ON t.project = q.pk JOIN series s ON s.type = t.pk
+    WHERE q.name = ? ORDER BY s.bools + s.numbers + s.texts DESC, s.pk LIMIT ?
+)
+SELECT x.call, u.name, u.path, x.kind, x.num, x.text
+FROM used u CROSS JOIN json_each(?) e CROSS JOIN scores x ON x.series = u.pk AND x.call = e.value
+
+-- name: score_columns
+-- What the feedback of a project says: (type, path, bools, numbers, texts), most used first.
+SELECT t.name, s.path, s.bools, s.numbers, s.texts
+FROM feedback_types t JOIN series s ON s.type = t.pk
+WHERE t.project = ? AND s.bools + s.numbers + s.texts > 0
+ORDER BY s.bools + s.numbers + s.texts DESC, t.name, s.path
+
+-- name: projects
+-- All projects, or the one of a name, that with the latest call first.
+SELECT q.name, q.created_at,
+    coalesce(sum(r.calls), 0), coalesce(sum(r.errors), 0), coalesce(sum(r.running), 0),
+    coalesce(sum(r.bytes), 0),
+    (SELECT coalesce(sum(t.rows), 0) FROM feedback_types t WHERE t.project = q.pk),
+    (SELECT max(c.started_at) FROM calls c WHERE c.project = q.pk AND c.started_at IS NOT NULL)
+FROM projects q LEFT JOIN rollups r ON r.project = q.pk
+WHERE ?1 IS NULL OR q.name = ?1
+GROUP BY q.pk ORDER BY 8 DESC, q.name
+
+-- name: object_versions
+SELECT digest, value, created_at, version FROM objects
+WHERE project = ? AND kind = ? AND name = ? ORDER BY version DESC
+
+-- name: object_version
+SELECT digest, value, created_at, version FROM objects
+WHERE project = ? AND kind = ? AND name = ? AND digest = ?
+
+-- name: file
+SELECT content, media_type FROM files WHERE project = ? AND digest = ?
+
+-- name: project_pk
+SELECT pk FROM projects WHERE name = ?
