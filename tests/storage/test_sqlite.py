@@ -22,7 +22,6 @@ from kibitz.base.errors import (
 from kibitz.query.nodes import CallQuery, Compare, Contains, Not, PathField
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite import migrations
-from kibitz.storage.sqlite.upkeep import Upkeep
 
 
 def _schema(connection):
@@ -246,11 +245,10 @@ def test_a_full_disk_is_said_and_survived(tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
-def test_upkeep_indexes_what_waits_and_stops(store):
+def test_upkeep_indexes_what_waits_and_stops(tmp_path):
+    store = sqlite.open_store(tmp_path, upkeep=True)
     store.ingest.write(batch(calls=[call(f"c{index}") for index in range(1000)]))
-    upkeep = Upkeep(store.ingest)
 
-    upkeep.start()
     waiting = 1
     for _ in range(500):
         with store._readers.reading() as connection:
@@ -258,11 +256,12 @@ def test_upkeep_indexes_what_waits_and_stops(store):
         if not waiting:
             break
         threading.Event().wait(0.02)
-    upkeep.stop()
 
     assert waiting == 0
     where = Contains(PathField("inputs"), "why?")
     assert len(store.calls.query(CallQuery(project=PROJECT, where=where, limit=1000)).items) == 1000
+    store.close()
+    assert "kibitz-upkeep" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_the_answer_is_the_same_whichever_table_leads(store):

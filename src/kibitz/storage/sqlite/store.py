@@ -12,6 +12,7 @@ from kibitz.storage.sqlite.call_reading import SqliteCalls
 from kibitz.storage.sqlite.feedback_reading import SqliteFeedback
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.things import SqliteFiles, SqliteObjects, SqliteProjects
+from kibitz.storage.sqlite.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,12 @@ class SqliteStore:
     projects: SqliteProjects
     files: SqliteFiles
     _readers: door.Readers
+    _upkeep: Upkeep | None = None
 
     def close(self) -> None:
         """Finish writing and close all connections."""
+        if self._upkeep is not None:
+            self._upkeep.stop()
         self.ingest.close()
         self._readers.close()
 
@@ -40,6 +44,7 @@ def open_store(
     synchronous: str = "normal",
     query_timeout_s: float = 10.0,
     max_call_bytes: int = 4 << 20,
+    upkeep: bool = False,
 ) -> SqliteStore:
     """Open the store of a data folder; folder and store are made where they are missing.
 
@@ -48,6 +53,8 @@ def open_store(
         synchronous: `normal` survives a killed process, `full` also a power cut.
         query_timeout_s: a query that takes longer is stopped with `QueryTimeout`.
         max_call_bytes: a call whose payloads take more is rejected.
+        upkeep: look after the store in quiet moments from a thread of its own, until it is closed;
+            for a process that serves the folder.
 
     Raises:
         Unavailable: the folder cannot be made or written.
@@ -67,6 +74,9 @@ def open_store(
             connection.close()
     readers = door.Readers(path, query_timeout_s=query_timeout_s)
     ingest = SqliteIngest(path, synchronous=synchronous, max_call_bytes=max_call_bytes)
+    keeper = Upkeep(ingest) if upkeep else None
+    if keeper is not None:
+        keeper.start()
     return SqliteStore(
         path=path,
         ingest=ingest,
@@ -76,4 +86,5 @@ def open_store(
         projects=SqliteProjects(readers),
         files=SqliteFiles(readers, ingest),
         _readers=readers,
+        _upkeep=keeper,
     )
