@@ -9,8 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import Request
-from litestar.di import Provide
-from litestar.params import Dependency, Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import Parameter, SkipValidation
 
 from kibitz.base import refs
 from kibitz.base.errors import UsageError
@@ -18,9 +18,9 @@ from kibitz.base.settings import ServerSettings
 from kibitz.server.access import Keys
 from kibitz.storage.protocols import Store
 
-StoreIn = Annotated[Store, Dependency(skip_validation=True)]
-SettingsIn = Annotated[ServerSettings, Dependency(skip_validation=True)]
-KeysIn = Annotated[Keys, Dependency(skip_validation=True)]
+StoreIn = NamedDependency[SkipValidation[Store]]
+SettingsIn = NamedDependency[SkipValidation[ServerSettings]]
+KeysIn = NamedDependency[SkipValidation[Keys]]
 ProjectIn = Annotated[
     str, Parameter(query="project", description="The project: `app` or `team/app`.")
 ]

@@ -124,6 +124,7 @@ def _open(chosen: ServerSettings) -> sqlite.SqliteStore:
         synchronous=chosen.synchronous,
         query_timeout_s=chosen.query_timeout_s,
         max_call_bytes=chosen.max_call_bytes,
+        upkeep=True,
     )
 
 
