@@ -30,6 +30,7 @@ from kibitz.query.nodes import (
     Not,
     Or,
     PathField,
+    Root,
     SortKey,
 )
 
@@ -51,7 +52,7 @@ _TEXT_COLUMNS: dict[Column, str] = {
     "thread_id": "c.thread_id",
     "author": "c.author",
     "status": "c.status",
-    "op": "(SELECT o.name FROM ops o WHERE o.pk = c.op)",
+    "op": "coalesce((SELECT o.name FROM ops o WHERE o.pk = c.op), '')",
     "op_ref": "(SELECT r.text FROM refs r WHERE r.pk = c.op_ref)",
 }
 _NUMBER_COLUMNS: dict[Column, str] = {
@@ -170,7 +171,7 @@ class Compiler:
                 return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
             case PathField(root, path):
                 self.reads_payload = True
-                return _compare_json(Sql(f"p.{root}"), path, operator, value)
+                return _compare_json(_payload(root, path), path, operator, value)
             case FeedbackField(_, path):
                 series = self._series(field, (value,))
                 if series is None:
@@ -190,9 +191,7 @@ class Compiler:
         if value is None:
             expression = _TEXT_COLUMNS.get(name) or _NUMBER_COLUMNS[name]
             # The plain column, so that partial indexes on IS NULL can serve it.
-            expression = {"op": "c.op", "op_ref": "c.op_ref", "latency_ms": "c.latency"}.get(
-                name, expression
-            )
+            expression = {"op_ref": "c.op_ref", "latency_ms": "c.latency"}.get(name, expression)
             return Sql(f"{expression} IS NULL") if operator == "eq" else FALSE
         if name in _NUMBER_COLUMNS:
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -205,12 +204,18 @@ class Compiler:
         if not isinstance(value, str):
             return FALSE
         if name == "op" and operator == "eq":
-            op = self._catalog.op(value)
-            return FALSE if op is None else Sql("c.op = ?", (op,))
+            return self._named(value)
         if name == "status" and operator == "eq" and top:
             # In the text, since partial indexes are matched by constants only.
             return Sql(f"c.status = '{value}'") if value in _STATUSES else FALSE
         return Sql(f"{_TEXT_COLUMNS[name]} {_OPERATORS[operator]} ?", (value,))
+
+    def _named(self, op: str) -> Sql:
+        """The calls of an op; a call that named none has the empty name."""
+        if op == "":
+            return Sql("c.op IS NULL")
+        pk = self._catalog.op(op)
+        return FALSE if pk is None else Sql("c.op = ?", (pk,))
 
     def _among(self, field: Field, values: tuple[Literal_, ...], top: bool) -> Sql:
         texts = [value for value in values if isinstance(value, str)]
@@ -223,6 +228,8 @@ class Compiler:
             if field.name == "op":
                 ops = [op for op in map(self._catalog.op, texts) if op is not None]
                 piece = Sql(f"c.op IN ({', '.join('?' * len(ops))})", tuple(ops))
+                if "" in texts:
+                    piece = joined([piece, self._named("")], " OR ")
             else:
                 piece = Sql(f"{_TEXT_COLUMNS[field.name]} IN ({marks})", tuple(texts))
             return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
@@ -288,7 +295,7 @@ class Compiler:
                 return Sql(f"({expression} IS NOT NULL)")
             case PathField(root, path):
                 self.reads_payload = True
-                place = _at(Sql(f"p.{root}"), path)
+                place = _at(_payload(root, path), path)
                 return Sql(f"({place.type.text} IS NOT NULL)", place.type.params)
             case FeedbackField(type_name, ()):
                 entry = self._catalog.feedback_type(type_name)
@@ -408,6 +415,13 @@ class _Place:
     """The ways to read parts of digits, as key or as index; at most one of them is there."""
     type: Sql
     value: Sql
+
+
+def _payload(root: Root, path: tuple[str, ...]) -> Sql:
+    if root in ("attributes", "summary") and not path:
+        # Empty where nothing was said, and so always there; the column has NULL for it.
+        return Sql(f"coalesce(p.{root}, '{{}}')")
+    return Sql(f"p.{root}")
 
 
 def _at(container: Sql, path: tuple[str, ...]) -> _Place:
