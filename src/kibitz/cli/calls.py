@@ -1,0 +1,189 @@
+"""`kibitz calls`: query the calls of a project, as a table or as JSON lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, cast, get_args
+
+import click
+import msgspec
+
+from kibitz.base.errors import QueryError
+from kibitz.base.records import Call, CallStatus
+from kibitz.cli import moments, sources, tables
+from kibitz.query import json_form, nodes
+from kibitz.query.nodes import ALL_COLUMNS, CallQuery
+
+DEFAULT_LIMIT = 50
+STATUSES: tuple[str, ...] = get_args(CallStatus)
+
+
+@click.command()
+@click.argument("project", required=False)
+@click.option("--op", multiple=True, help="Only calls of this op; may be given several times.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only calls in this state.")
+@click.option("--kind", help="Only calls of this kind: agent, llm, tool, retriever …")
+@click.option("--trace", "trace_id", metavar="ID", help="Only the calls of this trace.")
+@click.option("--thread", "thread_id", metavar="ID", help="Only the calls of this thread.")
+@click.option("--roots", is_flag=True, help="Only calls that no other call made.")
+@click.option(
+    "--since", metavar="TIME", help="Started then or later: 1h, 2d, 2026-05-01 or RFC 3339."
+)
+@click.option("--until", metavar="TIME", help="Started before then.")
+@click.option(
+    "--where",
+    metavar="JSON",
+    help="""A condition, such as '{"$gt": [{"$getField": "latency_ms"}, {"$literal": 500}]}'.""",
+)
+@click.option(
+    "--sort",
+    metavar="FIELD[:desc]",
+    multiple=True,
+    help="Sort by a field; newest first without it.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="How many calls at most.",
+)
+@click.option("--all", "all_", is_flag=True, help="All calls that match, however many.")
+@click.option(
+    "--columns",
+    metavar="FIELD,…",
+    help="The columns, such as op,latency_ms,feedback.[note].payload.note.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object a line: the whole calls, or the --columns alone.",
+)
+@click.option("--count", is_flag=True, help="Only say how many match.")
+@sources.options
+def calls(
+    project: str | None,
+    data: str | None,
+    url: str | None,
+    limit: int,
+    all_: bool,
+    columns: str | None,
+    as_json: bool,
+    count: bool,
+    sort: tuple[str, ...],
+    where: str | None,
+    **conditions: Any,
+) -> None:
+    """Query the calls of PROJECT; it may be left out where there is only one.
+
+    Fields are the columns of a call (op, status, latency_ms …), places in its values (inputs.question,
+    output.text, attributes.user) and feedback (feedback.[runnable.exact].payload.output).
+    """
+    spelled = split_columns(columns) if columns is not None else tables.DEFAULT
+    shown = [tables.parse_column(each) for each in spelled]
+    whole = as_json and columns is None
+    with sources.reader(sources.find(data, url)) as opened:
+        query = json_form.parse_query(
+            {
+                "project": sources.project_of(opened, project),
+                "filter": _filter(conditions),
+                "query": parse_where(where) if where is not None else None,
+                "sort": [parse_sort(each) for each in sort],
+                "columns": sorted(ALL_COLUMNS if whole else tables.needed(shown)),
+            }
+        )
+        if count:
+            click.echo(_count(opened, query))
+            return
+        found = pages(opened, query, None if all_ else limit)
+        if as_json:
+            for call in found:
+                click.echo(_line(call, None if whole else spelled))
+            return
+        listed = list(found)
+        tables.write(listed, spelled)
+        if not listed:
+            click.echo("No calls match.", err=True)
+        elif not all_ and len(listed) == limit and sys.stdout.isatty():
+            click.echo(f"The first {limit}; give --limit or --all for more.", err=True)
+
+
+def pages(opened: sources.Reader, query: CallQuery, limit: int | None) -> Iterator[Call]:
+    """The calls of a query, page after page, up to a limit."""
+    left = limit
+    while left is None or left > 0:
+        size = nodes.MAX_LIMIT if left is None else min(left, nodes.MAX_LIMIT)
+        page = opened.calls.query(dataclasses.replace(query, limit=size))
+        yield from page.items
+        if page.next_cursor is None:
+            return
+        query = dataclasses.replace(query, cursor=page.next_cursor)
+        left = None if left is None else left - len(page.items)
+
+
+def split_columns(text: str) -> list[str]:
+    """Fields apart at commas; those in the brackets of a feedback type stay."""
+    parts = [""]
+    depth = 0
+    for character in text:
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        if character == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def parse_sort(text: str) -> dict[str, str]:
+    """`field`, `field:asc` or `field:desc` as the JSON query has it."""
+    field, colon, direction = text.rpartition(":")
+    if colon and direction in ("asc", "desc"):
+        return {"field": field, "direction": direction}
+    return {"field": text, "direction": "asc"}
+
+
+def parse_where(text: str) -> Any:
+    """The JSON of a condition, with or without its `$expr`; raises `QueryError` with the position."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise QueryError(
+            f"--where is not JSON: {error}; quote it for the shell, as in "
+            """--where '{"$exists": {"$getField": "feedback.[note]"}}'"""
+        ) from error
+    if isinstance(given, dict) and "$expr" in given:
+        return cast("dict[str, Any]", given)
+    expression: dict[str, Any] = {"$expr": given}
+    return expression
+
+
+def _filter(conditions: dict[str, Any]) -> dict[str, Any]:
+    """The options as the JSON query's `filter`."""
+    given = {
+        "op": list(conditions["op"]) or None,
+        "root_only": conditions["roots"] or None,
+        **{key: conditions[key] for key in ("status", "kind", "trace_id", "thread_id")},
+        **{
+            key: moments.parse(conditions[key]).isoformat()
+            for key in ("since", "until")
+            if conditions[key] is not None
+        },
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _count(opened: sources.Reader, query: CallQuery) -> str:
+    counted = opened.calls.count(query.project, query.where, bound=json_form.MAX_BOUND)
+    return f"{counted.count}" if counted.exact else f"{counted.count} or more"
+
+
+def _line(call: Call, spelled: Sequence[str] | None) -> str:
+    if spelled is None:
+        return msgspec.json.encode(call).decode()
+    return msgspec.json.encode(
+        {each: tables.value(call, tables.parse_column(each)) for each in spelled}
+    ).decode()

@@ -1,0 +1,236 @@
+"""`kibitz import`: calls and feedback from JSON lines, reported by line where they are not taken."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+import click
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from kibitz.base import refs
+from kibitz.base.errors import TooLarge, Unavailable
+from kibitz.base.records import Batch, CallPart, FeedbackPart, ObjectPart, Receipt
+from kibitz.cli import lines, sources, tables
+from kibitz.cli.lines import Line
+
+BATCH_RECORDS = 1000
+BATCH_BYTES = 4 << 20
+MOST_SHOWN = 20
+"""Rejected lines that are printed; `--rejects` writes all of them."""
+TRIES = 6
+FIRST_WAIT_S = 0.5
+"""Between tries of a server that is away; it doubles each time."""
+
+
+class Reject(Struct, frozen=True):
+    """A line that was not stored, and why."""
+
+    file: str
+    line: int
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """What an import did."""
+
+    calls: int = 0
+    feedback: int = 0
+    objects: int = 0
+    rejected: int = 0
+    rejects: list[Reject] = field(default_factory=list[Reject])
+    """The first ones; `rejected` counts all."""
+
+
+@click.command("import")
+@click.argument("files", metavar="FILE…", nargs=-1, required=True)
+@click.option("--project", required=True, help="The project to import into.")
+@click.option(
+    "--rejects",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    metavar="FILE",
+    help="Write every line that is not taken here, as JSON lines.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
+@sources.options
+def import_(
+    files: tuple[str, ...],
+    project: str,
+    data: str | None,
+    url: str | None,
+    rejects: TextIO | None,
+    as_json: bool,
+) -> None:
+    """Import calls and feedback from FILEs of JSON lines, plain, .gz or .zst; - is standard input.
+
+    A line is {"call": {…}}, {"feedback": {…}} or {"object": {…}}, or what is in them bare. Importing a file
+    again adds nothing: everything is known by its id, and feedback without one by its content. So an import
+    that was interrupted is simply started again.
+
+    Exits with 1 where lines were not taken; the others are stored.
+    """
+    refs.check_project(project)
+    source = sources.find(data, url)
+    summary = Summary()
+    try:
+        with sources.writer(source) as writer:
+            for name in files:
+                _import_file(name, Importer(writer, project, name, summary, rejects))
+    finally:
+        # What is stored stays stored, so it is said also when the import ends in an error.
+        _tell(summary, project, source, as_json)
+    if summary.rejected:
+        click.get_current_context().exit(1)
+
+
+class Importer:
+    """Writes the lines of one file in batches, each line's fate by its number."""
+
+    def __init__(
+        self,
+        writer: sources.Writer,
+        project: str,
+        file: str,
+        summary: Summary,
+        report: TextIO | None = None,
+    ) -> None:
+        self._writer = writer
+        self._project = project
+        self._file = file
+        self._summary = summary
+        self._report = report
+        self._pending: list[Line] = []
+        self._bytes = 0
+
+    def add(self, line: Line) -> None:
+        if line.problem is not None:
+            self._reject(line, line.problem.code, line.problem.message)
+            return
+        if self._pending and (
+            len(self._pending) >= BATCH_RECORDS or self._bytes + line.size > BATCH_BYTES
+        ):
+            self.flush()
+        self._pending.append(line)
+        self._bytes += line.size
+
+    def flush(self) -> None:
+        """Write what is pending; when this returns it is durable."""
+        pending, self._pending, self._bytes = self._pending, [], 0
+        self._write(pending)
+
+    def _write(self, pending: list[Line]) -> None:
+        if not pending:
+            return
+        calls = [(line, line.record) for line in pending if isinstance(line.record, CallPart)]
+        judged = [(line, line.record) for line in pending if isinstance(line.record, FeedbackPart)]
+        named = [(line, line.record) for line in pending if isinstance(line.record, ObjectPart)]
+        batch = Batch(
+            project=self._project,
+            calls=[record for _, record in calls],
+            feedback=[record for _, record in judged],
+            objects=[record for _, record in named],
+        )
+        try:
+            receipt = _patiently(self._writer, batch)
+        except TooLarge as error:
+            if len(pending) == 1:
+                self._reject(pending[0], error.code, error.message)
+                return
+            half = len(pending) // 2
+            self._write(pending[:half])
+            self._write(pending[half:])
+            return
+        self._summary.calls += receipt.calls
+        self._summary.feedback += receipt.feedback
+        self._summary.objects += receipt.objects
+        sent = {"call": calls, "feedback": judged, "object": named}
+        for rejection in receipt.rejected:
+            line, _ = sent[rejection.kind][rejection.index]
+            self._reject(line, rejection.code, rejection.message)
+
+    def _reject(self, line: Line, code: str, message: str) -> None:
+        reject = Reject(self._file, line.number, code, message)
+        self._summary.rejected += 1
+        if len(self._summary.rejects) < MOST_SHOWN:
+            self._summary.rejects.append(reject)
+        if self._report is not None:
+            self._report.write(msgspec.json.encode(reject).decode() + "\n")
+
+
+def _patiently(writer: sources.Writer, batch: Batch) -> Receipt:
+    """Write a batch, and try again for a while where the other side is away or busy."""
+    wait_s = FIRST_WAIT_S
+    for _ in range(TRIES - 1):
+        try:
+            return writer.write(batch)
+        except Unavailable as error:
+            threading.Event().wait(min(error.retry_after_s or wait_s, 30.0))
+            wait_s *= 2
+    return writer.write(batch)
+
+
+def _import_file(name: str, importer: Importer) -> None:
+    with lines.opened(name) as (counting, stream, size), _progress(name, size) as advance:
+        try:
+            for line in lines.read(name, stream):
+                importer.add(line)
+                advance(counting.count, line.number)
+        finally:
+            importer.flush()
+        advance(counting.count, None)
+
+
+@contextmanager
+def _progress(name: str, size: int | None) -> Generator[Callable[[int, int | None], None]]:
+    """A bar on standard error by bytes read, where that is a terminal; nothing elsewhere."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[lines]:,} lines"),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+    task = progress.add_task("standard input" if name == "-" else name, total=size, lines=0)
+
+    def advance(read: int, number: int | None) -> None:
+        progress.update(task, completed=read)
+        if number is not None:
+            progress.update(task, lines=number)
+
+    with progress:
+        yield advance
+
+
+def _tell(summary: Summary, project: str, source: sources.Source, as_json: bool) -> None:
+    for reject in sorted(summary.rejects, key=lambda each: (each.file, each.line)):
+        message = tables.printable(reject.message)
+        click.echo(f"{reject.file}, line {reject.line}: {message}", err=True)
+    if summary.rejected > len(summary.rejects):
+        more = summary.rejected - len(summary.rejects)
+        click.echo(f"… and {more:,} more; --rejects FILE writes all of them", err=True)
+    if as_json:
+        click.echo(msgspec.json.encode(summary).decode())
+        return
+    stored = f"{summary.calls:,} calls and {summary.feedback:,} feedback"
+    if summary.objects:
+        stored = f"{summary.objects:,} objects, {stored}"
+    rejected = f"; {summary.rejected:,} lines were not taken" if summary.rejected else ""
+    click.echo(f"Imported {stored} into {project} at {source}{rejected}.")

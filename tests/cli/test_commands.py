@@ -1,0 +1,64 @@
+"""The group: version, help of everything, and what the script says without its extra."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+from click.testing import Result
+
+from kibitz.base.version import __version__
+from kibitz.cli import commands
+
+Run = Callable[..., Result]
+NAMES = sorted(commands.kibitz.commands)
+
+
+def test_the_version_is_the_packages(run: Run) -> None:
+    assert run("--version").stdout == f"kibitz {__version__}\n"
+
+
+def test_the_commands_are_these() -> None:
+    assert NAMES == ["calls", "demo", "doctor", "import", "serve"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_and_option_has_help(run: Run, name: str) -> None:
+    command = commands.kibitz.commands[name]
+
+    assert run(name, "--help").exit_code == 0
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+
+
+def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
+    assert run("cals").exit_code == 2
+
+
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"click", "rich", "litestar", "granian"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from kibitz.cli import main
+main()
+"""
+
+
+def test_without_its_extra_the_script_says_what_to_install() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("Install it with: pip install 'kibitz[server]'")
+    assert "Traceback" not in done.stderr
