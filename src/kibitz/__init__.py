@@ -1,0 +1,204 @@
+"""Kibitz: record what an LLM application does, collect every judgement on it, and ask.
+
+    import kibitz
+
+    kibitz.init("acme/support-bot")
+
+    @kibitz.op
+    def answer(question: str) -> str: ...
+
+    text, call = answer.call("How do I cancel?")
+    call.feedback.add_reaction("👍")
+
+Importing this loads what ops need and nothing more; `init()` loads the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kibitz.base.errors import KibitzError, SettingsError, UsageError
+from kibitz.base.values import File, Markdown
+from kibitz.base.version import __version__
+from kibitz.tracing.calls import Call, Scored
+from kibitz.tracing.calls import use_scoring as _use_scoring
+from kibitz.tracing.context import attributes, copy_context, get_current_call, thread
+from kibitz.tracing.op import Op, op
+from kibitz.tracing.scoring import Programs as _Programs
+
+if TYPE_CHECKING:
+    from kibitz.base.settings import TracingSettings as Settings
+    from kibitz.tracing.pool import ThreadPoolExecutor
+    from kibitz.tracing.report import FlushReport
+    from kibitz.tracing.session import Session
+    from kibitz.tracing.transport import Transport
+
+__all__ = [
+    "Call",
+    "File",
+    "FlushReport",
+    "KibitzError",
+    "Markdown",
+    "Op",
+    "Scored",
+    "Session",
+    "Settings",
+    "SettingsError",
+    "ThreadPoolExecutor",
+    "UsageError",
+    "__version__",
+    "attributes",
+    "copy_context",
+    "finish",
+    "flush",
+    "get_current_call",
+    "init",
+    "op",
+    "thread",
+]
+
+
+_use_scoring(_Programs())
+
+_LATER = {
+    "FlushReport": ("kibitz.tracing.report", "FlushReport"),
+    "Session": ("kibitz.tracing.session", "Session"),
+    "Settings": ("kibitz.base.settings", "TracingSettings"),
+    "ThreadPoolExecutor": ("kibitz.tracing.pool", "ThreadPoolExecutor"),
+}
+"""Names whose modules load slowly, by where they are."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        import importlib
+
+        module, attribute = _LATER[name]
+        return getattr(importlib.import_module(module), attribute)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def init(
+    project: str,
+    url: str | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> Session:
+    """Record the calls of ops to a project, from now on.
+
+    Without a server, calls go straight into a data folder that `kibitz serve` shows, also meanwhile. Called
+    again for the same project and place, it gives the same session; for another, the first one is finished.
+
+    Args:
+        project: `app` or `team/app`.
+        url: the server; without it `KIBITZ_URL`, and without that the data folder `KIBITZ_DATA` (`./.kibitz`).
+        settings: a whole `kibitz.Settings`, which the environment then does not change, or some of its fields
+            by name, which go before the environment.
+        overrides: the same as keywords: `init("app", sample_rate=0.1)`.
+
+    Raises:
+        UsageError: the project's name, the URL or a setting cannot be used.
+        KibitzError: the data folder cannot be used.
+    """
+    import dataclasses
+    import os
+
+    from kibitz.base import refs
+    from kibitz.base import settings as all_settings
+    from kibitz.tracing import session as sessions
+
+    refs.check_project(project)
+    if isinstance(settings, all_settings.TracingSettings):
+        given: dict[str, Any] = dataclasses.asdict(settings)
+        environment: Mapping[str, str] = {}
+    else:
+        given, environment = dict(settings or {}), os.environ
+    given.update(overrides)
+    if url is not None:
+        given["url"] = url
+    chosen = all_settings.load(all_settings.TracingSettings, environment, given)
+    running = sessions.current()
+    if running is not None:
+        if (running.project, running.settings) == (project, chosen):
+            return running
+        running.finish()
+    session = _session(project, chosen)
+    sessions.use(session)
+    session.start()
+    return session
+
+
+def flush(timeout_s: float | None = None) -> FlushReport | None:
+    """Deliver what has ended so far, or put it on disk where the server is away.
+
+    Args:
+        timeout_s: how long to wait at most; `settings.exit_timeout_s` without.
+
+    Returns:
+        What became of everything recorded in this session; None where there is no session.
+    """
+    from kibitz.tracing import session as sessions
+
+    session = sessions.current()
+    return None if session is None else session.flush(timeout_s)
+
+
+def finish(timeout_s: float | None = None) -> FlushReport | None:
+    """`flush`, and stop recording. The end of the program does this too."""
+    from kibitz.tracing import session as sessions
+
+    session = sessions.current()
+    return None if session is None else session.finish(timeout_s)
+
+
+def _session(project: str, settings: Settings) -> Session:
+    """The session for settings, wired to its transport."""
+    from kibitz.tracing.session import Session
+
+    if not settings.enabled:
+        # Not even the data folder is made.
+        return Session(project, settings, target="nowhere", factory=_nowhere)
+    if settings.url is None:
+        from pathlib import Path
+
+        from kibitz.storage import sqlite
+        from kibitz.tracing import transport
+
+        folder = Path(settings.data).absolute()
+
+        def open_folder() -> Transport:
+            return transport.Local(sqlite.open_store(folder))
+
+        return Session(
+            project,
+            settings,
+            target=settings.data,
+            spool_key="local",
+            factory=open_folder,
+            transport=open_folder(),
+        )
+    from kibitz.client.delivery import HttpDelivery
+    from kibitz.client.http import Connection
+
+    server, api_key, timeout_s = settings.url.rstrip("/"), settings.api_key, settings.timeout_s
+
+    def connect() -> Transport:
+        return HttpDelivery(Connection(server, api_key=api_key, timeout_s=timeout_s))
+
+    return Session(
+        project,
+        settings,
+        target=server,
+        factory=connect,
+        transport=connect(),
+        page=f"{server}/p/{project.replace('/', '~')}/calls",
+    )
+
+
+def _nowhere() -> Transport:
+    raise UsageError("recording is switched off (KIBITZ_ENABLED)")

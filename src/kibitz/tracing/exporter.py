@@ -1,0 +1,503 @@
+"""The one thread that turns recordings into batches and delivers them.
+
+    caller's threads ──put──▶ queue ──▶ open calls ──ended──▶ batch ──▶ transport ──▶ sent
+                                            └─ running for a moment: a start part         │ away
+                                                                                          ▼
+                                                                  spool on disk ──▶ transport (later)
+
+A call enters the queue when it begins; here it waits among the open ones until it has ended. What the transport
+cannot take now goes to the spool at once and is delivered from there, oldest first, with growing pauses. When the
+spool is full it waits in memory, and over `queue_bytes` it is dropped and counted.
+
+`flush` and `close` hand the thread an event and wait for it, no longer than they may. When `close` runs out of
+time because the transport hangs, it takes the work over and puts everything into the spool itself: `_work` is
+held by whoever works, and given up while the transport is asked.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter, deque
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kibitz.base import clock
+from kibitz.base.errors import KibitzError, StorageFull, TooLarge, Unauthorized, Unavailable
+from kibitz.base.records import Batch, CallPart, FeedbackPart, Receipt
+from kibitz.base.settings import TracingSettings
+from kibitz.tracing import guard
+from kibitz.tracing.batches import Builder, halves
+from kibitz.tracing.parts import Assembler
+from kibitz.tracing.recording import Recording
+from kibitz.tracing.report import FlushReport
+from kibitz.tracing.spool import Spool
+from kibitz.tracing.transport import Factory, Transport
+
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 30.0
+_LONGEST_RETRY_AFTER_S = 300.0
+_ADOPT_EVERY_S = 30.0
+_TAKE_OVER_SHARE = 0.3
+"""Of the time that `close` has, kept for taking over from a transport that hangs."""
+_SECOND = 1_000_000_000
+
+
+class Exporter:
+    """Takes recordings and feedback from any thread and delivers them from its own."""
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        target: str,
+        spool_key: str,
+        settings: TracingSettings,
+        factory: Factory,
+        transport: Transport | None = None,
+    ) -> None:
+        self._settings = settings
+        self._target = target
+        self._factory = factory
+        self._transport = transport
+        self._assembler = Assembler(project, settings)
+        self._builder = Builder(project, self._assembler)
+        self._spool = Spool(
+            Path(settings.data) / "spool", spool_key, limit_bytes=settings.spool_bytes
+        )
+
+        self._queue: deque[Recording | FeedbackPart] = deque()
+        self._bytes_in = 0
+        """Only callers add to it, and `_bytes_out` only the exporter: roughly right without a lock."""
+        self._bytes_out = 0
+        self._held = 0
+        """Open calls, which have left the queue and still count."""
+        self._max_calls = settings.queue_calls
+        self._max_bytes = settings.queue_bytes
+        self._wake_at = max(settings.batch_calls, 1)
+
+        self._work = threading.Lock()
+        """Protects everything below, and is given up while the transport is asked."""
+        self._open: dict[Recording, int] = {}
+        """By when the exporter first saw them, monotonic; 0 when their start part is sent."""
+        self._in_flight: Batch | None = None
+        self._memory: deque[tuple[Batch, int]] = deque()
+        self._memory_bytes = 0
+        self._failures = 0
+        self._try_again_ns = 0
+        self._adopt_ns = 0
+        self._taken_over = False
+        self._closing = False
+        self._counts: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._refused = threading.Lock()
+        """Protects `_refused_calls`: what callers were not let in with."""
+        self._refused_calls = 0
+
+        self._wake = threading.Event()
+        self._waiting: deque[threading.Event] = deque()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    # What callers' threads use.
+
+    def put(self, recording: Recording, size: int) -> bool:
+        """Take a call that begins; False where the queue is full."""
+        queue = self._queue
+        waiting = len(queue)
+        if (
+            waiting + self._held >= self._max_calls
+            or self._bytes_in - self._bytes_out + size > self._max_bytes
+        ):
+            self._refuse()
+            return False
+        self._bytes_in += size
+        queue.append(recording)
+        if waiting >= self._wake_at and not self._wake.is_set():
+            self._wake.set()
+        if self._thread is None:
+            self.start()
+        return True
+
+    def grow(self, recording: Recording, size: int) -> bool:
+        """Make room for the output of a call that ends; False where there is none."""
+        if self._bytes_in - self._bytes_out + size > self._max_bytes:
+            return False
+        self._bytes_in += size
+        recording.size += size
+        return True
+
+    def put_feedback(self, part: FeedbackPart) -> bool:
+        """Take a feedback; False where the queue is full."""
+        if self._closing or len(self._queue) + self._held >= self._max_calls:
+            self._refuse()
+            return False
+        self._queue.append(part)
+        if self._thread is None:
+            self.start()
+        return True
+
+    def _refuse(self) -> None:
+        with self._refused:
+            self._refused_calls += 1
+            first = self._refused_calls == 1
+        if first:
+            guard.warn(
+                "the queue of calls is full (KIBITZ_QUEUE_CALLS, KIBITZ_QUEUE_BYTES); new ones are lost and counted"
+            )
+
+    def start(self) -> None:
+        """Start the thread where it does not run."""
+        with self._starting:
+            if self._thread is None and not self._closing:
+                self._thread = threading.Thread(
+                    target=self._run, name="kibitz-exporter", daemon=True
+                )
+                self._thread.start()
+
+    def op_ref(self, op: Any) -> str:
+        """The reference of an op's version."""
+        return self._assembler.op_ref(self._assembler.version_of(op))
+
+    @property
+    def redaction(self) -> Any:
+        """What counts as a secret in this session."""
+        return self._assembler.redaction
+
+    # What ends a session.
+
+    def flush(self, timeout_s: float) -> FlushReport:
+        """Deliver or spool everything that has ended, for at most this long."""
+        if threading.current_thread() is self._thread:
+            # A user's callback on this very thread asked; to wait would be for ever.
+            return self._report(timed_out=True)
+        done = self._ask()
+        in_time = done.wait(max(timeout_s, 0.0))
+        return self._report(timed_out=not in_time)
+
+    def close(self, timeout_s: float) -> FlushReport:
+        """Deliver or spool everything, also what still runs, for at most this long, and stop."""
+        timeout_s = max(timeout_s, 0.0)
+        until = clock.monotonic_ns() + int(timeout_s * _SECOND)
+        self._closing = True
+        # What begins from now on is refused and counted.
+        self._max_calls = -1
+        thread = self._thread
+        if thread is threading.current_thread():
+            return self._report(timed_out=True)
+        if thread is None:
+            self._take_over(until)
+            self._end()
+            return self._report(timed_out=False)
+        done = self._ask()
+        in_time = done.wait(timeout_s * (1 - _TAKE_OVER_SHARE))
+        if not in_time:
+            self._take_over(until)
+        report = self._report(timed_out=not in_time)
+        if in_time:
+            thread.join(max((until - clock.monotonic_ns()) / _SECOND, 0.1))
+        return report
+
+    def _ask(self) -> threading.Event:
+        done = threading.Event()
+        self._waiting.append(done)
+        self.start()
+        self._wake.set()
+        if self._thread is None or not self._thread.is_alive():
+            done.set()
+        return done
+
+    def _take_over(self, until_ns: int) -> None:
+        """Spool what the exporter's thread could not deliver in time."""
+        left = max((until_ns - clock.monotonic_ns()) / _SECOND, 0.05)
+        if not self._work.acquire(timeout=left):
+            return
+        try:
+            self._taken_over = True
+            if self._in_flight is not None:
+                self._keep(self._in_flight)
+                self._in_flight = None
+            while self._memory:
+                batch, size = self._memory.popleft()
+                self._memory_bytes -= size
+                self._keep(batch)
+            self._collect(deliver=self._keep, until_ns=until_ns)
+            self._spool.close()
+        finally:
+            self._work.release()
+
+    def _report(self, *, timed_out: bool) -> FlushReport:
+        dropped = {reason: count for reason, count in dict(self._dropped).items() if count}
+        if self._refused_calls:
+            dropped["queue_full"] = self._refused_calls
+        if self._spool.damaged_files:
+            dropped["spool_damaged"] = self._spool.damaged_files
+        in_memory = [batch for batch, _ in list(self._memory)]
+        flying = self._in_flight
+        if flying is not None:
+            in_memory.append(flying)
+        running = sum(1 for call in list(self._open) if not call.ended_ns)
+        pending = len(self._queue) + len(self._open) - running
+        pending += sum(ended_calls(batch) + len(batch.feedback) for batch in in_memory)
+        counts = self._counts
+        return FlushReport(
+            target=self._target,
+            calls_sent=counts["calls_sent"],
+            feedback_sent=counts["feedback_sent"],
+            calls_spooled=counts["calls_spooled"],
+            feedback_spooled=counts["feedback_spooled"],
+            pending=pending,
+            running=running,
+            recovered=counts["recovered"],
+            dropped=dropped,
+            timed_out=timed_out,
+        )
+
+    # What the exporter's thread does.
+
+    def _run(self) -> None:
+        interval = max(self._settings.flush_interval_s, 0.01)
+        self._work.acquire()
+        try:
+            while not self._taken_over:
+                self._work.release()
+                try:
+                    self._wake.wait(interval)
+                finally:
+                    self._work.acquire()
+                self._wake.clear()
+                if self._taken_over:
+                    return
+                closing = self._closing
+                asked = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                try:
+                    self._cycle(at_once=bool(asked))
+                except Exception as error:  # noqa: BLE001 the top of the thread: it must go on
+                    guard.note(error, "sending calls")
+                for done in asked:
+                    done.set()
+                if closing and not self._taken_over:
+                    self._end()
+                    return
+        finally:
+            self._work.release()
+            while self._waiting:
+                self._waiting.popleft().set()
+
+    def _end(self) -> None:
+        self._spool.close()
+        if self._transport is not None:
+            try:
+                self._transport.close()
+            except Exception as error:  # noqa: BLE001 the top of the thread: nothing is left to do
+                guard.note(error, "closing the connection")
+
+    def _cycle(self, *, at_once: bool) -> None:
+        """Collect what has ended and deliver it; `at_once` also where a pause is not over."""
+        now = clock.monotonic_ns()
+        if at_once:
+            self._try_again_ns = 0
+        if now >= self._adopt_ns:
+            self._adopt_ns = now + int(_ADOPT_EVERY_S * _SECOND)
+            self._spool.adopt()
+        self._deliver_backlog()
+        self._collect(deliver=self._deliver, until_ns=None)
+        if self._closing:
+            self._deliver_backlog()
+
+    def _collect(self, *, deliver: Any, until_ns: int | None) -> None:
+        """Make batches of the queue and the calls that have ended, and hand each on."""
+        builder, settings = self._builder, self._settings
+        now = max(clock.monotonic_ns(), 1)
+
+        def hand_on_full() -> None:
+            if builder.calls >= settings.batch_calls or builder.size >= settings.batch_bytes:
+                deliver(builder.take())
+
+        for call in [call for call in self._open if call.ended_ns]:
+            del self._open[call]
+            self._add(call)
+            hand_on_full()
+            if self._displaced(until_ns):
+                return
+        for _ in range(len(self._queue)):
+            item = self._queue.popleft()
+            if isinstance(item, FeedbackPart):
+                builder.add_feedback(item)
+            elif item.ended_ns:
+                self._add(item)
+            else:
+                self._open[item] = now
+                self._held = len(self._open)
+            hand_on_full()
+            if self._displaced(until_ns):
+                return
+        self._held = len(self._open)
+        self._announce(now)
+        if not builder.empty:
+            deliver(builder.take())
+        if not self._queue and not self._open:
+            self._bytes_in = self._bytes_out = 0
+
+    def _displaced(self, until_ns: int | None) -> bool:
+        """Whether to stop: `close` has taken over from this thread, or is itself out of time."""
+        if until_ns is None:
+            return self._taken_over
+        return clock.monotonic_ns() > until_ns
+
+    def _add(self, call: Recording) -> None:
+        self._builder.add_call(call, ended=True)
+        self._bytes_out += call.size
+        call.release()
+
+    def _announce(self, now: int) -> None:
+        """Say which calls are running that have been for a moment; at the end, all that are."""
+        since = now - int(self._settings.running_after_s * _SECOND)
+        for call, seen in self._open.items():
+            if seen and (seen <= since or self._closing):
+                self._builder.add_call(call, ended=False)
+                self._open[call] = 0
+
+    def _deliver(self, batch: Batch) -> None:
+        if not self._spool.empty or self._memory or clock.monotonic_ns() < self._try_again_ns:
+            # Behind what waits already: the order is kept, and a server that is away is asked once.
+            self._keep(batch)
+            return
+        self._in_flight = batch
+        left = self._send(batch, ours=True)
+        if not self._taken_over:
+            self._in_flight = None
+            for rest in left:
+                self._keep(rest)
+
+    def _deliver_backlog(self) -> None:
+        while clock.monotonic_ns() >= self._try_again_ns and not self._taken_over:
+            waiting = self._spool.next()
+            if waiting is None:
+                break
+            file, batch = waiting
+            own = self._spool.is_own(file)
+            calls, feedback = ended_calls(batch), len(batch.feedback)
+            left = self._send(batch, ours=own)
+            if self._taken_over or (left and left[0] is batch):
+                return
+            self._spool.done(file)
+            if own:
+                self._counts["calls_spooled"] -= calls
+                self._counts["feedback_spooled"] -= feedback
+            for rest in left:
+                self._keep(rest)
+        while self._memory and clock.monotonic_ns() >= self._try_again_ns and not self._taken_over:
+            batch, size = self._memory[0]
+            left = self._send(batch, ours=True)
+            if self._taken_over or (left and left[0] is batch):
+                return
+            self._memory.popleft()
+            self._memory_bytes -= size
+            for rest in left:
+                self._keep(rest)
+
+    def _send(self, batch: Batch, *, ours: bool) -> list[Batch]:
+        """Give a batch to the transport, and give back what is not settled: neither stored nor refused for good.
+
+        Args:
+            ours: False where an earlier program recorded it.
+        """
+        try:
+            receipt = self._ask_transport(batch)
+        except TooLarge as error:
+            parts = halves(batch)
+            if parts is None:
+                self._drop(batch, error)
+                return []
+            return [rest for part in parts for rest in self._send(part, ours=ours)]
+        except (Unavailable, StorageFull, Unauthorized) as error:
+            self._pause(error)
+            return [batch]
+        except KibitzError as error:
+            self._drop(batch, error)
+            return []
+        except Exception as error:  # noqa: BLE001 a transport that breaks its promise is one that is away
+            self._pause(error)
+            return [batch]
+        self._failures = 0
+        if not self._taken_over:
+            self._count(batch, receipt, ours=ours)
+        return []
+
+    def _ask_transport(self, batch: Batch) -> Receipt:
+        self._work.release()
+        try:
+            if self._transport is None:
+                self._transport = self._factory()
+            receipt = self._transport.write(batch)
+        finally:
+            self._work.acquire()
+        if not isinstance(receipt, Receipt):  # pyright: ignore[reportUnnecessaryIsInstance] a transport may be anybody's
+            raise TypeError(f"the transport answered {type(receipt).__name__} instead of a Receipt")
+        return receipt
+
+    def _count(self, batch: Batch, receipt: Receipt, *, ours: bool) -> None:
+        calls, feedback = ended_calls(batch), len(batch.feedback)
+        for rejection in receipt.rejected:
+            if rejection.kind == "call":
+                refused = batch.calls[rejection.index : rejection.index + 1]
+                lost = sum(1 for part in refused if part.ended_at is not None)
+                calls -= lost
+            elif rejection.kind == "feedback":
+                feedback -= 1
+                lost = 1
+            else:
+                lost = 1
+            self._dropped[f"rejected: {rejection.code}"] += lost
+            guard.warn_rarely("the store refused a %s: %s", rejection.kind, rejection.message)
+        if ours:
+            self._counts["calls_sent"] += calls
+            self._counts["feedback_sent"] += feedback
+        else:
+            self._counts["recovered"] += calls + feedback
+
+    def _drop(self, batch: Batch, error: KibitzError) -> None:
+        count = ended_calls(batch) + len(batch.feedback) or len(batch.files) + len(batch.objects)
+        self._dropped[error.code] += count
+        guard.warn_rarely("%d calls or feedback were refused and are lost: %s", count, error)
+
+    def _pause(self, error: Exception) -> None:
+        self._failures += 1
+        pause_s = min(_FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10), _LONGEST_PAUSE_S)
+        # Jitter, so that the programs that lost one server do not all come back at once.
+        pause_s *= random.uniform(0.5, 1.0)
+        asked = error.retry_after_s if isinstance(error, Unavailable) else None
+        if asked is not None:
+            pause_s = min(max(asked, 0.0), _LONGEST_RETRY_AFTER_S)
+        self._try_again_ns = clock.monotonic_ns() + int(pause_s * _SECOND)
+        if self._failures == 1:
+            guard.warn("%s cannot be reached; calls wait on disk: %s", self._target, error)
+
+    def _keep(self, batch: Batch) -> None:
+        """Put a batch on disk, or keep it in memory, or drop it and say so."""
+        calls, feedback = ended_calls(batch), len(batch.feedback)
+        try:
+            self._spool.append(batch)
+        except StorageFull as error:
+            size = len(msgspec.json.encode(batch))
+            if self._taken_over or self._memory_bytes + size > self._max_bytes:
+                self._dropped["spool_full"] += calls + feedback
+                guard.warn_rarely("calls are lost: %s", error)
+                return
+            self._memory.append((batch, size))
+            self._memory_bytes += size
+            return
+        self._counts["calls_spooled"] += calls
+        self._counts["feedback_spooled"] += feedback
+
+
+def ended_calls(batch: Batch) -> int:
+    """How many calls a batch finishes; a call that is announced as running counts when it ends."""
+    return sum(1 for part in batch.calls if _ended(part))
+
+
+def _ended(part: CallPart) -> bool:
+    return part.ended_at is not None

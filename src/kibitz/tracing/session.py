@@ -1,0 +1,207 @@
+"""A session: one project's recording in one process, from `init` to `finish`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from kibitz.base import clock, ids, jsonable, judgements
+from kibitz.base.errors import InvalidRecord, UsageError
+from kibitz.base.records import FeedbackPart
+from kibitz.base.settings import TracingSettings
+from kibitz.tracing import guard, recording
+from kibitz.tracing.exporter import Exporter
+from kibitz.tracing.report import FlushReport
+from kibitz.tracing.transport import Factory, Transport
+
+_AUTHOR_KINDS = frozenset({"person", "model", "program", "import"})
+
+
+class Session:
+    """Records the calls of one project. `kibitz.init` makes it; it ends with `finish` or the program."""
+
+    def __init__(
+        self,
+        project: str,
+        settings: TracingSettings,
+        *,
+        target: str,
+        factory: Factory,
+        transport: Transport | None = None,
+        spool_key: str | None = None,
+        page: str | None = None,
+    ) -> None:
+        self.project = project
+        self.settings = settings
+        self.target = target
+        """Where it goes: a data folder or a server."""
+        self.page = page
+        self.sample_rate = settings.sample_rate
+        self._factory = factory
+        self._spool_key = spool_key or target
+        self._use(self._exporter(transport))
+        self._finished: FlushReport | None = None
+
+    def _exporter(self, transport: Transport | None) -> Exporter:
+        return Exporter(
+            project=self.project,
+            target=self.target,
+            spool_key=self._spool_key,
+            settings=self.settings,
+            factory=self._factory,
+            transport=transport,
+        )
+
+    def _use(self, exporter: Exporter) -> None:
+        self._exporter_now = exporter
+        # Bound here, so that a call takes one step to the queue and not two.
+        self.put = exporter.put
+        self.grow = exporter.grow
+
+    def start(self) -> None:
+        """Start delivering, also what an earlier program left on disk."""
+        self._exporter_now.start()
+
+    def op_ref(self, op: Any) -> str:
+        """The reference of an op's version."""
+        return self._exporter_now.op_ref(op)
+
+    def judge(self, judgement: Mapping[str, Any]) -> str:
+        """Take a feedback by its fields and give its id.
+
+        Raises:
+            InvalidRecord: it breaks a rule of its type.
+        """
+        payload = judgement["payload"]
+        if not isinstance(payload, Mapping):
+            raise InvalidRecord(
+                f"the payload of feedback is a mapping, not {type(payload).__name__}",
+                field="payload",
+            )
+        limits = jsonable.Limits(bytes=judgements.MAX_PAYLOAD_BYTES // 2)
+        content = jsonable.to_json(
+            dict(payload),  # pyright: ignore[reportUnknownArgumentType] any mapping
+            limits=limits,
+            redaction=self._exporter_now.redaction,
+        )
+        part = _feedback_part({**judgement, "payload": content})
+        judgements.check(part, self.project)
+        assert part.id is not None
+        if not self._exporter_now.put_feedback(part):
+            guard.warn("feedback %s is lost: the session is finished or its queue full", part.id)
+        return part.id
+
+    def flush(self, timeout_s: float | None = None) -> FlushReport:
+        """Deliver what has ended, or put it on disk where the target is away. Bounded; raises nothing.
+
+        Args:
+            timeout_s: how long to wait at most; `settings.exit_timeout_s` without.
+        """
+        if self._finished is not None:
+            return self._finished
+        return self._exporter_now.flush(self._limit(timeout_s))
+
+    def finish(self, timeout_s: float | None = None) -> FlushReport:
+        """`flush`, and stop recording. Again: the same report."""
+        if self._finished is None:
+            if recording.installed() is self:
+                recording.install(None)
+            self._finished = self._exporter_now.close(self._limit(timeout_s))
+        return self._finished
+
+    def _limit(self, timeout_s: float | None) -> float:
+        return self.settings.exit_timeout_s if timeout_s is None else timeout_s
+
+    @property
+    def finished(self) -> bool:
+        return self._finished is not None
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: what the parent has in its queue is the parent's to send."""
+        if self._finished is None:
+            # Kept, not closed: a connection to a database must not be touched by a child of its process.
+            _of_parents.append(self._exporter_now)
+            self._use(self._exporter(None))
+
+
+_of_parents: list[Exporter] = []
+
+
+def _feedback_part(fields: dict[str, Any]) -> FeedbackPart:
+    kind, author = fields.get("author_kind", "person"), fields.get("author", "")
+    if kind not in _AUTHOR_KINDS:
+        raise UsageError(
+            f"author_kind={kind!r} is not one of {', '.join(sorted(_AUTHOR_KINDS))}",
+            field="author_kind",
+        )
+    if not isinstance(author, str) or len(author) > 1024 or not (author.isprintable()):
+        raise InvalidRecord(
+            f"author {str(author)[:40]!r} is not a name of up to 1,024 printable characters",
+            field="author",
+        )
+    content = fields["payload"]
+    if jsonable.TYPE in content:
+        raise InvalidRecord(f"a payload has no key {jsonable.TYPE!r} at its top", field="payload")
+    return FeedbackPart(id=ids.new_id(), created_at=clock.now(), **fields)
+
+
+_session: Session | None = None
+_at_exit = False
+
+
+def current() -> Session | None:
+    """The session of this process that `use` was given last, unless it is finished."""
+    return None if _session is None or _session.finished else _session
+
+
+def use(session: Session | None) -> None:
+    """Record to this session from now on; None: do not record."""
+    global _session, _at_exit
+    _session = session
+    if session is None or not session.settings.enabled:
+        recording.install(None)
+    else:
+        recording.install(session)
+    if session is not None and not _at_exit:
+        _at_exit = True
+        atexit.register(_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
+
+
+def _exit() -> None:
+    session = current()
+    if session is None:
+        return
+    report = session.finish()
+    if session.settings.print_summary and (
+        report.calls_sent
+        or report.feedback_sent
+        or report.recovered
+        or not report.complete
+        or report.running
+    ):
+        # To the stream itself: logging may be shut down by now.
+        try:
+            sys.stderr.write(f"{report}\n")
+        except (OSError, ValueError, AttributeError):
+            return
+
+
+def _after_fork() -> None:
+    session = _session
+    if session is None:
+        return
+    session.after_fork()
+    # A child of `multiprocessing` ends without `atexit`; it runs what it is told to after its own set-up.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(session, _finalize_in_child)
+
+
+def _finalize_in_child(session: Session) -> None:
+    util = sys.modules["multiprocessing.util"]
+    util.Finalize(None, session.finish, exitpriority=10)
