@@ -251,6 +251,9 @@ class BoundOp(Generic[P, R]):
     """An op of an instance or a class, as `instance.method` gives it."""
 
     __slots__ = ("__func__", "__self__")
+    __func__: Any
+    """The op."""
+    __self__: Any
 
     def __init__(self, op: Op[..., R], instance: Any) -> None:
         self.__func__ = op
@@ -267,11 +270,12 @@ class BoundOp(Generic[P, R]):
     def __signature__(self) -> Any:
         import inspect
 
-        func: Callable[..., Any] = self.__func__.func  # pyright: ignore[reportUnknownMemberType] an op of anything
-        signature = inspect.signature(func)
+        signature = inspect.signature(self.__func__.func)
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __getattr__(self, name: str) -> Any:
+        if name in BoundOp.__slots__:
+            raise AttributeError(name)
         return getattr(self.__func__, name)
 
     def __eq__(self, other: object) -> bool:
