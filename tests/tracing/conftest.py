@@ -1,0 +1,32 @@
+"""The guard of the recording path raises here, and no session outlives its test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from kibitz.testing import capture as capturing
+from kibitz.tracing import guard, recording
+from kibitz.tracing import session as sessions
+
+
+@pytest.fixture(autouse=True)
+def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "strict", True)
+
+
+@pytest.fixture(autouse=True)
+def _no_session_left() -> Generator[None]:
+    yield
+    session = sessions.current()
+    if session is not None:
+        session.finish(10.0)
+    sessions.use(None)
+    recording.install(None, expected=False)
+
+
+@pytest.fixture
+def captured() -> Generator[capturing.Captured]:
+    with capturing.capture(frozen=True) as captured:
+        yield captured
