@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from litestar import Request
 from litestar.di import NamedDependency, Provide
-from litestar.params import Parameter, SkipValidation
+from litestar.params import QueryParameter, SkipValidation
 
 from kibitz.base import refs
 from kibitz.base.errors import UsageError
@@ -21,9 +21,7 @@ from kibitz.storage.protocols import Store
 StoreIn = NamedDependency[SkipValidation[Store]]
 SettingsIn = NamedDependency[SkipValidation[ServerSettings]]
 KeysIn = NamedDependency[SkipValidation[Keys]]
-ProjectIn = Annotated[
-    str, Parameter(query="project", description="The project: `app` or `team/app`.")
-]
+ProjectIn = Annotated[str, QueryParameter(description="The project: `app` or `team/app`.")]
 AnyRequest = Request[Any, Any, Any]
 
 BODY = "body"

@@ -80,8 +80,11 @@ class Listening:
             ready: called when requests are answered.
             stop: ends serving when it is set; signals are left alone then.
         """
-        app = build_app(store, self._settings)
-        asyncio.run(_serve(app, self._socket, ready, stop))
+        try:
+            app = build_app(store, self._settings)
+            asyncio.run(_serve(app, self._socket, ready, stop))
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Give the port back without serving."""

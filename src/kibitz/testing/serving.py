@@ -38,16 +38,22 @@ def server(folder: Path | str, **options: Any) -> Generator[str]:
     store = _open(chosen)
     stop = threading.Event()
     ready = threading.Event()
-    thread = threading.Thread(
-        target=listening.serve,
-        args=(store,),
-        kwargs={"stop": stop, "ready": ready.set},
-        name="kibitz-server",
-        daemon=True,
-    )
+    failures: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            listening.serve(store, stop=stop, ready=ready.set)
+        except BaseException as error:  # noqa: BLE001  the top of a thread: handed to who waits for it
+            failures.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=serve, name="kibitz-server", daemon=True)
     thread.start()
     try:
         ready.wait(STOP_TIMEOUT_S)
+        if failures:
+            raise failures[0]
         yield listening.url
     finally:
         stop.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import get, post
+from litestar.params import RawBody
 
 from kibitz.base import api, wire
 from kibitz.base.records import Call, Count, Page
@@ -20,7 +21,7 @@ from kibitz.server.inputs import AnyRequest, ProjectIn, StoreIn
     opt={inputs.BODY: api.CallsQuery},
     tags=["calls"],
 )
-def query(body: bytes, store: StoreIn) -> Page[Call]:
+def query(body: RawBody, store: StoreIn) -> Page[Call]:
     """A page of the calls that match, in the order that is asked for."""
     return store.calls.query(json_form.parse_query(_asked(body)))
 
@@ -32,7 +33,7 @@ def query(body: bytes, store: StoreIn) -> Page[Call]:
     opt={inputs.BODY: api.CountQuery},
     tags=["calls"],
 )
-def count(body: bytes, store: StoreIn) -> Count:
+def count(body: RawBody, store: StoreIn) -> Count:
     """How many calls match, counted up to a bound."""
     project, where, bound = json_form.parse_count(_asked(body))
     return store.calls.count(project, where, bound=bound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import get, post
+from litestar.params import RawBody
 
 from kibitz.base import api, clock, ids, refs, wire
 from kibitz.base.errors import NotFound
@@ -21,7 +22,7 @@ from kibitz.storage.protocols import Store
     opt={inputs.BODY: api.FeedbackAsked},
     tags=["feedback"],
 )
-def query(body: bytes, store: StoreIn) -> Page[Feedback]:
+def query(body: RawBody, store: StoreIn) -> Page[Feedback]:
     """A page of feedback, newest first."""
     asked = wire.decode_as(api.FeedbackAsked, body, what="the query")
     return store.feedback.query(
@@ -49,7 +50,7 @@ def columns(project: ProjectIn, store: StoreIn) -> api.Columns:
     opt={inputs.BODY: api.NewFeedback},
     tags=["feedback"],
 )
-def create(body: bytes, store: StoreIn) -> Feedback:
+def create(body: RawBody, store: StoreIn) -> Feedback:
     """Store one judgement and give it back as it is stored, with its id and time."""
     given = wire.decode_as(api.NewFeedback, body, what="the feedback")
     fields = {name: getattr(given, name) for name in FeedbackPart.__struct_fields__}

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from litestar import post
 from litestar.datastructures import State
+from litestar.params import RawBody
 
 from kibitz.base import api, wire
 from kibitz.base.records import Batch, Receipt
@@ -17,7 +18,7 @@ from kibitz.storage.protocols import Store
 
 
 @post(api.INGEST, status_code=200, opt={inputs.BODY: Batch}, tags=["ingest"])
-async def write(body: bytes, store: StoreIn, settings: SettingsIn, state: State) -> Receipt:
+async def write(body: RawBody, store: StoreIn, settings: SettingsIn, state: State) -> Receipt:
     """Store a batch. What the receipt counts is durable; what is rejected says why."""
     # Threads of its own, so that slow questions do not keep deliveries waiting.
     writers: ThreadPoolExecutor = state.writers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from kibitz.base import api
 from kibitz.server import inputs
@@ -30,7 +30,7 @@ def daily(
     project: ProjectIn,
     store: StoreIn,
     since: Annotated[
-        str | None, Parameter(description="Days from this time on: RFC 3339 with a zone.")
+        str | None, QueryParameter(description="Days from this time on: RFC 3339 with a zone.")
     ] = None,
 ) -> api.OpDays:
     """Calls, errors and mean latency by op and day in UTC."""

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 from litestar import Response, post
 from litestar.datastructures import Cookie
+from litestar.params import RawBody
 
 from kibitz.base.errors import Unauthorized, UsageError
 from kibitz.server import access
@@ -16,7 +17,7 @@ MAX_FORM_BYTES = 16_384
 
 
 @post(access.LOGIN, status_code=303, sync_to_thread=False, include_in_schema=False)
-def login(request: AnyRequest, body: bytes, keys: KeysIn) -> Response[None]:
+def login(request: AnyRequest, body: RawBody, keys: KeysIn) -> Response[None]:
     """Take the key of a form, give a session for it and go where the visitor wanted to go."""
     form = _form(body)
     if keys and not keys.has(form.get("key", "").strip()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from kibitz.base import api
 from kibitz.server import inputs
@@ -19,7 +19,7 @@ def one(
     request: AnyRequest,
     project: ProjectIn,
     store: StoreIn,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_CALLS)] = MAX_CALLS,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_CALLS)] = MAX_CALLS,
 ) -> api.Trace:
     """The calls of a trace in the order they started, without payloads."""
     trace_id = "/".join(inputs.segments(request, api.TRACES))

@@ -1,0 +1,33 @@
+"""The contract of a store, held to by one that is reached over HTTP: the same test functions, another `store`."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+SUITE = Path(__file__).parent.parent / "storage"
+LOCAL_ONLY = {
+    # It drives the indexing by hand, which a server does by itself.
+    "test_words_are_found_before_and_after_they_are_indexed",
+}
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"contract_{name}", SUITE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _tests(module: ModuleType) -> dict[str, object]:
+    return {
+        name: each
+        for name, each in vars(module).items()
+        if name.startswith("test_") and name not in LOCAL_ONLY
+    }
+
+
+globals().update(_tests(_load("test_ingest")))
