@@ -83,19 +83,19 @@ class Librarian:
         A hit's score is held against the share of the question's rare words that it has: many repeats of
         one word make a high score, but no answer.
         """
-        stems = set(index.stems(question))
-        whole = sum(self._library.rarity(each) for each in stems)
-
-        def fit(hit: dict[str, Any]) -> float:
-            passage: Passage = self._library.passages[hit["passage"]]
-            having = stems & set(index.stems(f"{passage.name} {passage.text}"))
-            covered = sum(self._library.rarity(each) for each in having) / whole
-            return hit["score"] * covered * _worth(passage)
-
+        fits = {hit["passage"]: self._fit(question, hit) for hit in hits}
         best: dict[str, int] = {}
-        for hit in sorted(hits, key=fit, reverse=True):
+        for hit in sorted(hits, key=lambda each: fits[each["passage"]], reverse=True):
             best.setdefault(hit["name"], hit["passage"])
         return list(best.values())[:limit]
+
+    def _fit(self, question: str, hit: dict[str, Any]) -> float:
+        stems = set(index.stems(question))
+        number: int = hit["passage"]
+        passage = self._library.passages[number]
+        having = stems & set(index.stems(f"{passage.name} {passage.text}"))
+        covered = sum(map(self._library.rarity, having)) / sum(map(self._library.rarity, stems))
+        return hit["score"] * covered * _worth(passage)
 
     @kibitz.op(name="write", kind="writer")
     def write(self, question: str, passages: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
