@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from kibitz.testing import capture as capturing
+from kibitz.testing.capturing import Captured, capture
 from kibitz.tracing import guard, recording
 from kibitz.tracing import session as sessions
 
@@ -27,6 +27,6 @@ def _no_session_left() -> Generator[None]:
 
 
 @pytest.fixture
-def captured() -> Generator[capturing.Captured]:
-    with capturing.capture(frozen=True) as captured:
+def captured() -> Generator[Captured]:
+    with capture(frozen=True) as captured:
         yield captured

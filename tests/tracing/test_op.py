@@ -14,7 +14,7 @@ import pytest
 
 import kibitz
 from kibitz.base.errors import UsageError
-from kibitz.testing.capture import FROZEN_START_NS, Captured
+from kibitz.testing.capturing import FROZEN_START_NS, Captured
 
 
 @kibitz.op

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kibitz.testing.capture import Captured, CapturingTransport, capture
+from kibitz.testing.capturing import Captured, CapturingTransport, capture
 
 if TYPE_CHECKING:
     from kibitz.testing.serving import ServerProcess, server
