@@ -25,6 +25,10 @@ PREVIEWS = {"input": "input_preview", "output": "output_preview", "error": "erro
 """Columns that are a call's preview, not one of its fields; `output` is both, and a table shows the preview."""
 
 MISSING = ""
+MAX_NARROW_CHARACTERS = 24
+MIN_WIDE_CHARACTERS = 20
+_GAP = 2
+"""Between columns: a space and the divider of the box."""
 MAX_PLAIN_CHARACTERS = 120
 """Of a cell where no terminal sets the width."""
 
@@ -121,19 +125,42 @@ def write(calls: Sequence[Call], spelled: Sequence[str], *, for_people: bool = F
             padded = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             click.echo(padded.rstrip() if for_people else "\t".join(row))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, text in zip(columns, headers, strict=True):
-        wide = isinstance(column, str | PathField)
+    widths = _widths(columns, headers, rows)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column, text, width in zip(columns, headers, widths, strict=True):
+        right = _is_numeric(calls, column)
         table.add_column(
             text,
+            width=width,
             no_wrap=True,
             overflow="ellipsis",
-            ratio=1 if wide else None,
-            justify="right" if _is_numeric(calls, column) else "left",
+            justify="right" if right else "left",
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(width=shutil.get_terminal_size().columns).print(table)
+    Console(width=max(_terminal(), sum(widths) + _GAP * len(widths) + 2)).print(table)
+
+
+def _terminal() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _widths(
+    columns: Sequence[Column], headers: Sequence[str], rows: Sequence[Sequence[str]]
+) -> list[int]:
+    """What is short stays whole; places in values and previews share what is left of the line."""
+    longest = [max(map(len, cells), default=0) for cells in zip(headers, *rows, strict=True)]
+    wide = [isinstance(column, str | PathField) for column in columns]
+    narrow = sum(
+        min(length, MAX_NARROW_CHARACTERS) + _GAP
+        for length, is_wide in zip(longest, wide, strict=True)
+        if not is_wide
+    )
+    left = (_terminal() - narrow - 2) // max(sum(wide), 1) - _GAP
+    return [
+        min(length, max(left, MIN_WIDE_CHARACTERS) if is_wide else MAX_NARROW_CHARACTERS)
+        for length, is_wide in zip(longest, wide, strict=True)
+    ]
 
 
 def _bounded(text: str) -> str:

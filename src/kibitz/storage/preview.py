@@ -12,10 +12,18 @@ _SPACE = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
 def preview(value: Any) -> str:
     """One line of at most 240 characters: texts as they are, `key: value` for objects."""
     if isinstance(value, dict):
-        text = _entries(cast("dict[str, Any]", value), MAX_CHARACTERS)
+        entries = cast("dict[str, Any]", value)
+        # The object of a method is there for who looks closer; the line is for what was asked.
+        if _is_object(entries.get("self")):
+            entries = {key: each for key, each in entries.items() if key != "self"}
+        text = _entries(entries, MAX_CHARACTERS)
     else:
         text = _short(value, MAX_CHARACTERS)
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and cast("dict[str, Any]", value).get("$type") == "object"
 
 
 def _entries(value: dict[str, Any], room: int) -> str:
