@@ -1,0 +1,28 @@
+"""The pages: HTML made on the server, one address for each state, usable without scripts.
+
+A page is a frozen dataclass (`ProjectsPage`, `CallsPage` …) that is made from the store in a thread and rendered
+by one template. What decides is pure and apart: `addresses` (state and address), `columns`, `timeline`, `values`,
+`messages`, `formats`.
+"""
+
+from __future__ import annotations
+
+from kibitz.server.pages import assets, call, calls, feedback, login, op, projects
+from kibitz.server.pages.errors import page as error_page
+
+handlers = [
+    projects.show_projects,
+    calls.list_calls,
+    calls.count_calls,
+    call.show_call,
+    call.send_tree,
+    call.send_value,
+    feedback.show_feedback,
+    feedback.add_feedback,
+    op.show_op,
+    login.show_login,
+    login.choose_theme,
+    assets.send_asset,
+]
+
+__all__ = ["error_page", "handlers"]

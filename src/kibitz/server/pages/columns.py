@@ -1,0 +1,239 @@
+"""The feedback columns of the calls table: which ones, how they filter and sort, and what a cell shows. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+
+from kibitz.base import judgements
+from kibitz.base.records import Call, ScoreColumn
+from kibitz.query import fields
+from kibitz.query.nodes import ColumnField, FeedbackField, Field
+from kibitz.server.pages import addresses, formats
+from kibitz.server.pages.addresses import CallsAddress, Condition
+
+SHOWN = 6
+"""Columns that a table has where nobody chose."""
+MAX_CELL_CHARACTERS = 80
+
+Sorted = Literal["", "ascending", "descending"]
+CellKind = Literal["none", "bool", "number", "text", "emoji"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The head of one column, and where its clicks lead."""
+
+    label: str
+    title: str
+    """The field as queries spell it."""
+    style: str
+    """The class of its cells."""
+    field: str
+    sorted: Sorted
+    toggle_url: str
+    """Descending, then ascending, then as by default."""
+    descending_url: str
+    ascending_url: str
+    has_url: str
+    """Only calls that were judged so; empty for a column of the call itself."""
+    lacks_url: str
+    """Only calls that were not."""
+    kinds: tuple[str, ...] = ()
+    """What a feedback column holds: bool, number, text."""
+    sortable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A feedback column that can be shown or hidden."""
+
+    label: str
+    field: str
+    count: int
+    """Calls that have it."""
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What one feedback says about one call."""
+
+    kind: CellKind = "none"
+    text: str = ""
+    value: str = ""
+    """As JSON, for the script of the filter menu."""
+    url: str = ""
+    """The list with a filter for this value."""
+    share: float | None = None
+    """Of a number: its place between the least and the greatest of the column, in percent."""
+
+
+class Adder:
+    """Addresses that filter one field by many values: what does not change is written once."""
+
+    def __init__(self, address: CallsAddress, field: Field) -> None:
+        kept = tuple(each for each in address.conditions if each.field != field)
+        base = replace(address.changed(conditions=kept), call=None)
+        query = addresses.format_query(base)
+        self._field = field
+        self._base = f"{base.path}?{query}&" if query else f"{base.path}?"
+
+    def url(self, value: Any) -> str:
+        """The list where the field is this value."""
+        pair = addresses.condition_parameter(Condition(self._field, "eq", value))
+        return self._base + urlencode([pair], quote_via=quote, safe=addresses.PLAIN)
+
+
+def choose(available: Sequence[ScoreColumn], address: CallsAddress) -> tuple[FeedbackField, ...]:
+    """The columns to show: those of the address, else the most used."""
+    if address.columns is not None:
+        return address.columns
+    return tuple(field_of(each) for each in available[:SHOWN])
+
+
+def field_of(column: ScoreColumn) -> FeedbackField:
+    """The field that a column of scores is."""
+    return FeedbackField(column.type, fields.parse_path(column.path))
+
+
+def choices(available: Sequence[ScoreColumn], shown: Sequence[FeedbackField]) -> tuple[Choice, ...]:
+    """All columns to choose from: first the shown ones, then by use."""
+    counts = {field_of(each): each.count for each in available}
+    every = list(dict.fromkeys((*shown, *counts)))
+    return tuple(
+        Choice(
+            label=formats.field(field),
+            field=fields.format(field),
+            count=counts.get(field, 0),
+            shown=field in shown,
+        )
+        for field in every
+    )
+
+
+def call_headers(address: CallsAddress) -> tuple[Header, ...]:
+    """The heads of what every call has."""
+    return (
+        header(address, ColumnField("started_at"), "Time", "c-time"),
+        header(address, ColumnField("op"), "Op", "c-op"),
+        header(address, ColumnField("status"), "Status", "c-status"),
+        header(address, ColumnField("latency_ms"), "Latency", "c-latency num"),
+    )
+
+
+def feedback_headers(
+    address: CallsAddress, shown: Sequence[FeedbackField], available: Sequence[ScoreColumn]
+) -> tuple[Header, ...]:
+    """The heads of the feedback columns."""
+    kinds = {field_of(each): tuple(each.kinds) for each in available}
+    return tuple(
+        replace(
+            header(
+                address,
+                field,
+                formats.field(field),
+                "c-feedback num" if kinds.get(field) == ("number",) else "c-feedback",
+            ),
+            kinds=kinds.get(field, ()),
+            has_url=address.only(Condition(field, "has")).url,
+            lacks_url=address.only(Condition(field, "lacks")).url,
+        )
+        for field in shown
+    )
+
+
+def header(address: CallsAddress, field: Field, label: str, style: str) -> Header:
+    """The head of a column that can be sorted by."""
+    key = next((each for each in address.sort if each.field == field), None)
+    if key is None and not address.sort and addresses.NEWEST_FIRST.field == field:
+        key = addresses.NEWEST_FIRST
+    descending = address.sorted_by(field, descending=True)
+    ascending = address.sorted_by(field, descending=False)
+    toggled = descending
+    if key is not None:
+        toggled = ascending if key.descending else address.changed(sort=())
+    return Header(
+        label=label,
+        title=fields.format(field),
+        style=style,
+        field=fields.format(field),
+        sorted="" if key is None else "descending" if key.descending else "ascending",
+        toggle_url=toggled.opening(None).url,
+        descending_url=descending.opening(None).url,
+        ascending_url=ascending.opening(None).url,
+        has_url="",
+        lacks_url="",
+    )
+
+
+def cells(
+    address: CallsAddress, shown: Sequence[FeedbackField], calls: Sequence[Call]
+) -> list[tuple[Cell, ...]]:
+    """The feedback cells of each call."""
+    by_column = [_column_cells(address, field, calls) for field in shown]
+    return [tuple(column[row] for column in by_column) for row in range(len(calls))]
+
+
+def _column_cells(address: CallsAddress, field: FeedbackField, calls: Sequence[Call]) -> list[Cell]:
+    path = fields.format_path(field.path)
+    values = [_score(call.scores, field.type, path) for call in calls]
+    low, high = _scale(
+        [
+            float(each)
+            for each in values
+            if isinstance(each, int | float) and not isinstance(each, bool)
+        ]
+    )
+    adder = Adder(address, field)
+    return [
+        _NOTHING if value is _MISSING else _cell(field, value, adder, low, high) for value in values
+    ]
+
+
+_MISSING = object()
+_NOTHING = Cell()
+
+
+def _score(scores: Any, type_: str, path: str) -> Any:
+    if isinstance(scores, Mapping):
+        return scores.get(type_, {}).get(path, _MISSING)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] JSON
+    return _MISSING
+
+
+def _scale(numbers: Sequence[float]) -> tuple[float, float]:
+    """From 0 to 1 where all numbers are there, else from 0 or the least to the greatest of the page."""
+    low = min((0.0, *numbers))
+    high = max((1.0, *numbers))
+    return low, high
+
+
+def _cell(field: FeedbackField, value: Any, adder: Adder, low: float, high: float) -> Cell:
+    if isinstance(value, bool):
+        return Cell(
+            kind="bool",
+            text="yes" if value else "no",
+            value=json.dumps(value),
+            url=adder.url(value),
+        )
+    if isinstance(value, int | float):
+        whole = int(value) if float(value).is_integer() and abs(value) < 1e15 else value
+        return Cell(
+            kind="number",
+            text=formats.scalar(whole),
+            value=json.dumps(whole),
+            url=adder.url(whole),
+            share=round((value - low) * 100 / (high - low), 1),
+        )
+    text = str(value)
+    is_emoji = field.type == judgements.REACTION or judgements.is_emoji(text)
+    return Cell(
+        kind="emoji" if is_emoji else "text",
+        text=text if len(text) <= MAX_CELL_CHARACTERS else text[: MAX_CELL_CHARACTERS - 1] + "…",
+        value=json.dumps(text, ensure_ascii=False),
+        # A text can be too long to be compared with; then it can only be looked at.
+        url=adder.url(text) if len(text) <= 500 else "",
+    )
