@@ -112,7 +112,8 @@ def from_json(value: Json) -> Any:
         return [from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
-    reader = _READERS.get(cast("str", value.get(TYPE))) if TYPE in value else None
+    tag = value.get(TYPE)
+    reader = _READERS.get(tag) if isinstance(tag, str) else None
     if reader is None:
         return {key: from_json(item) for key, item in value.items()}
     try:
