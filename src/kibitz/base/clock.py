@@ -30,3 +30,8 @@ def to_us(moment: datetime) -> int:
     """A datetime with a zone as microseconds since 1970."""
     since = moment - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+FIRST_US = to_us(datetime.min.replace(tzinfo=UTC))
+LAST_US = to_us(datetime.max.replace(tzinfo=UTC))
+"""The times that a datetime in UTC can say, in microseconds since 1970."""

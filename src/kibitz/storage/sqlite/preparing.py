@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -136,8 +137,8 @@ def _call(part: CallPart, max_bytes: int) -> PreparedCall:
             f"call {part.id!r} has neither started_at nor ended_at; give the time of its start or end",
             field="started_at",
         )
-    ended_at = None if part.ended_at is None else clock.to_us(part.ended_at)
-    started_at = ended_at if part.started_at is None else clock.to_us(part.started_at)
+    ended_at = None if part.ended_at is None else _us(part.ended_at, "ended_at")
+    started_at = ended_at if part.started_at is None else _us(part.started_at, "started_at")
     row = CallRow(
         trace_id=part.trace_id or part.id,
         parent_id=part.parent_id,
@@ -200,7 +201,7 @@ def _feedback(part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
         target_ref=part.target_ref,
         author=part.author,
         author_kind=part.author_kind,
-        created_at=now if part.created_at is None else clock.to_us(part.created_at),
+        created_at=now if part.created_at is None else _us(part.created_at, "created_at"),
         annotation_ref=part.annotation_ref,
         runnable_ref=part.runnable_ref,
         call_id=None if part.call_ref is None else refs.parse_ref(part.call_ref).name,
@@ -219,4 +220,14 @@ def _object(part: ObjectPart, now: int) -> tuple[ObjectPart, str, int]:
             f"{part.kind} {part.name!r} has the digest {part.digest!r}, but its content has {found!r}",
             field="digest",
         )
-    return part, text, now if part.created_at is None else clock.to_us(part.created_at)
+    return part, text, now if part.created_at is None else _us(part.created_at, "created_at")
+
+
+def _us(moment: datetime, field: str) -> int:
+    """A time as it is stored. One that UTC has no year for could never be read again."""
+    us = clock.to_us(moment)
+    if not clock.FIRST_US <= us <= clock.LAST_US:
+        raise InvalidRecord(
+            f"{field} {moment.isoformat()} is outside of the years 1 to 9999 in UTC", field=field
+        )
+    return us
