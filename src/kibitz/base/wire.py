@@ -213,10 +213,11 @@ def _decode_item(
 
 
 def _plain(body: bytes) -> Any:
+    """The body as far as another reader takes it, to show what was found in it."""
     try:
         return json.loads(body.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
-        return None
+        return _absent
 
 
 def _explain(error: Exception, plain: Any) -> tuple[str | None, str]:

@@ -11,7 +11,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 
 from kibitz.base.settings import ServerSettings
-from kibitz.server import access, bodies, errors, headers, inputs, routes
+from kibitz.server import access, bodies, errors, headers, inputs, pages, routes
 from kibitz.storage.protocols import Store
 
 WRITER_THREADS = 8
@@ -26,9 +26,9 @@ def build_app(store: Store, settings: ServerSettings) -> Litestar:
     """
     keys = access.read_keys(settings)
     writers = ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="kibitz-write")
-    respond = errors.handler(None)
+    respond = errors.handler(pages.error_page)
     app = Litestar(
-        route_handlers=[_api()],
+        route_handlers=[_api(), *pages.handlers],
         dependencies=inputs.provided(store=store, settings=settings, keys=keys),
         exception_handlers={Exception: respond},
         before_send=[headers.add],

@@ -166,14 +166,14 @@ _MISSING = re.compile(r"Missing required query parameter '([^']*)'")
 
 def _sentence(error: HTTPException) -> str:
     """Litestar's own errors, in words that say what to do."""
+    if missing := _MISSING.match(error.detail):
+        return f"the query parameter {missing[1]!r} is missing; add ?{missing[1]}=…"
     if isinstance(error, ValidationException):
         places = [
             f"{each.get('key', 'the request')}: {each.get('message', 'is wrong')}"
             for each in _validation(error)
         ]
         return "; ".join(places) or str(error.detail)
-    if missing := _MISSING.match(error.detail):
-        return f"the query parameter {missing[1]!r} is missing; add ?{missing[1]}=…"
     if error.status_code == 404 and error.detail == "Not Found":
         return f"there is nothing at this address; the API is described at {api.OPENAPI}"
     if error.status_code == 405:
@@ -182,11 +182,12 @@ def _sentence(error: HTTPException) -> str:
 
 
 def _details(error: HTTPException) -> dict[str, Any]:
+    if missing := _MISSING.match(error.detail):
+        return {"field": missing[1]}
     if isinstance(error, ValidationException):
         fields = [each["key"] for each in _validation(error) if "key" in each]
         return {"field": fields[0]} if fields else {}
-    missing = _MISSING.match(error.detail)
-    return {"field": missing[1]} if missing else {}
+    return {}
 
 
 def _validation(error: ValidationException) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from kibitz.base import refs
 from kibitz.base.errors import NotFound
@@ -51,7 +52,7 @@ def url(name: str) -> str:
 
 
 @get(f"{ROOT}/{{name:path}}", include_in_schema=False, sync_to_thread=False)
-def send_asset(request: AnyRequest, name: str) -> Response[bytes]:
+def send_asset(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file by its name; nothing is looked for on disk."""
     asset = find(name.removeprefix("/"))
     if asset is None:

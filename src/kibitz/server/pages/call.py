@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Response, get
+from litestar.params import FromPath
 
 from kibitz.base import judgements, refs
 from kibitz.base.errors import NotFound, RefError
@@ -190,13 +191,17 @@ class CallPage:
 
 
 @get("/p/{segment:str}/calls/{call_id:str}", include_in_schema=False, sync_to_thread=True)
-def show_call(request: AnyRequest, segment: str, call_id: str) -> Response[bytes]:
+def show_call(
+    request: AnyRequest, segment: FromPath[str], call_id: FromPath[str]
+) -> Response[bytes]:
     """A call beside the tree of its trace."""
     return send_call(request, addresses.parse_project(segment), addresses.unescape(call_id))
 
 
 @get("/p/{segment:str}/calls/{call_id:str}/tree", include_in_schema=False, sync_to_thread=True)
-def send_tree(request: AnyRequest, segment: str, call_id: str) -> Response[bytes]:
+def send_tree(
+    request: AnyRequest, segment: FromPath[str], call_id: FromPath[str]
+) -> Response[bytes]:
     """The tree of a call's trace in the compact form, for the script that draws it."""
     project = addresses.parse_project(segment)
     store = frames.store_of(request)
@@ -213,7 +218,9 @@ def send_tree(request: AnyRequest, segment: str, call_id: str) -> Response[bytes
     include_in_schema=False,
     sync_to_thread=True,
 )
-def send_value(request: AnyRequest, segment: str, call_id: str, name: str) -> Response[bytes]:
+def send_value(
+    request: AnyRequest, segment: FromPath[str], call_id: FromPath[str], name: FromPath[str]
+) -> Response[bytes]:
     """One value of a call as it is stored."""
     if name not in VALUE_NAMES:
         raise NotFound(f"a call has no {name[:40]!r}; it has {', '.join(VALUE_NAMES)}")

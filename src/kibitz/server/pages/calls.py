@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from kibitz.base.errors import NotFound, QueryError, QueryTimeout, UsageError
 from kibitz.base.records import Call, CallStatus, Page, ProjectInfo, ScoreColumn
@@ -187,7 +188,7 @@ class CallsPage:
 
 
 @get("/p/{segment:str}/calls", include_in_schema=False, sync_to_thread=True)
-def list_calls(request: AnyRequest, segment: str) -> Response[bytes] | Response[None]:
+def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] | Response[None]:
     """The calls that an address asks for."""
     project = addresses.parse_project(segment)
     pairs = _pairs(request)
@@ -210,7 +211,7 @@ def list_calls(request: AnyRequest, segment: str) -> Response[bytes] | Response[
 
 
 @get("/p/{segment:str}/calls/count", include_in_schema=False, sync_to_thread=True)
-def count_calls(request: AnyRequest, segment: str) -> Response[bytes]:
+def count_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
     """How many calls an address finds, in words."""
     project = addresses.parse_project(segment)
     address = addresses.parse(project, _pairs(request)).address

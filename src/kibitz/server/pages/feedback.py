@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from litestar import Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath
 
 from kibitz.base import clock, judgements, refs
 from kibitz.base.records import Batch, Feedback, FeedbackPart, ScoreColumn
@@ -68,7 +68,7 @@ class FeedbackPage:
 
 
 @get("/p/{segment:str}/feedback", include_in_schema=False, sync_to_thread=True)
-def show_feedback(request: AnyRequest, segment: str) -> Response[bytes]:
+def show_feedback(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
     """What the judges of a project say, and the last of it."""
     project = addresses.parse_project(segment)
     store = frames.store_of(request)
@@ -97,7 +97,7 @@ def show_feedback(request: AnyRequest, segment: str) -> Response[bytes]:
     status_code=303,
 )
 def add_feedback(
-    request: AnyRequest, segment: str, call_id: str, data: Form
+    request: AnyRequest, segment: FromPath[str], call_id: FromPath[str], data: Form
 ) -> Response[bytes] | Response[None]:
     """Store the reaction or note of a form, then go back to the call."""
     project = addresses.parse_project(segment)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from kibitz.base import refs
 from kibitz.base.records import ObjectVersion
@@ -49,7 +50,9 @@ class OpPage:
 
 
 @get("/p/{segment:str}/ops/{name:str}/{digest:str}", include_in_schema=False, sync_to_thread=True)
-def show_op(request: AnyRequest, segment: str, name: str, digest: str) -> Response[bytes]:
+def show_op(
+    request: AnyRequest, segment: FromPath[str], name: FromPath[str], digest: FromPath[str]
+) -> Response[bytes]:
     """The source of a version of an op."""
     project = addresses.parse_project(segment)
     name = addresses.unescape(name)
