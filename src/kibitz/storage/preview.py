@@ -29,7 +29,7 @@ def _is_object(value: Any) -> bool:
 def _entries(value: dict[str, Any], room: int) -> str:
     tag = value.get("$type")
     if isinstance(tag, str):
-        return _short(value["value"], room) if "value" in value else f"<{tag}>"
+        return _short(value["value"], room - 20) if "value" in value else f"<{tag}>"
     pieces: list[str] = []
     for key, each in value.items():
         if room <= 0 or len(pieces) >= _MAX_ITEMS:
@@ -42,6 +42,9 @@ def _entries(value: dict[str, Any], room: int) -> str:
 
 
 def _short(value: Any, room: int) -> str:
+    if room <= 0:
+        # Also the bound of the recursion: values may be nested deeper than Python's stack.
+        return "…"
     match value:
         case str():
             return value[: room + 1].translate(_SPACE)
