@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -75,10 +76,13 @@ class ServerProcess:
         Raises:
             Unavailable: it ended instead; the message is what it said.
         """
+        # A file and no pipe, which would be full one day and stop the server in the middle of a word.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
+        self._said = ""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "kibitz.testing.serving", str(folder), str(port)],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             env={**os.environ, **dict(environment)},
             text=True,
         )
@@ -86,8 +90,16 @@ class ServerProcess:
         self.url: str = self._process.stdout.readline().strip()
         """Where it answers."""
         if not self.url:
-            _, said = self._process.communicate(timeout=STOP_TIMEOUT_S)
-            raise Unavailable(f"the server did not start: {said.strip()[-2000:]}")
+            self._wait()
+            raise Unavailable(f"the server did not start: {self.log.strip()[-2000:]}")
+
+    @property
+    def log(self) -> str:
+        """What it has said on standard error so far."""
+        if not self._log.closed:
+            file = self._log.fileno()
+            self._said = os.pread(file, os.fstat(file).st_size, 0).decode("utf-8", "replace")
+        return self._said
 
     @property
     def pid(self) -> int:
@@ -100,17 +112,22 @@ class ServerProcess:
     def kill(self) -> None:
         """End it as a power cut would: SIGKILL."""
         self._process.kill()
-        self._process.communicate(timeout=STOP_TIMEOUT_S)
+        self._wait()
 
     def stop(self) -> int:
         """Tell it to stop and give its exit status."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.communicate(timeout=STOP_TIMEOUT_S)
+                self._wait()
             except subprocess.TimeoutExpired:
                 self.kill()
         return self._process.returncode
+
+    def _wait(self) -> None:
+        self._process.communicate(timeout=STOP_TIMEOUT_S)
+        self._said = self.log
+        self._log.close()
 
     def __enter__(self) -> ServerProcess:
         return self
