@@ -42,6 +42,7 @@ _LONGEST_RETRY_AFTER_S = 300.0
 _ADOPT_EVERY_S = 30.0
 _TAKE_OVER_SHARE = 0.3
 """Of the time that `close` has, kept for taking over from a transport that hangs."""
+_LEAST_TAKE_OVER_S = 0.2
 _SECOND = 1_000_000_000
 
 
@@ -82,6 +83,8 @@ class Exporter:
         """Protects everything below, and is given up while the transport is asked."""
         self._open: dict[Recording, int] = {}
         """By when the exporter first saw them, monotonic; 0 when their start part is sent."""
+        self._in_hand = 0
+        """Calls and feedback that have left the queue and are neither stored nor on disk nor dropped."""
         self._in_flight: Batch | None = None
         self._memory: deque[tuple[Batch, int]] = deque()
         self._memory_bytes = 0
@@ -211,7 +214,7 @@ class Exporter:
 
     def _take_over(self, until_ns: int) -> None:
         """Spool what the exporter's thread could not deliver in time."""
-        left = max((until_ns - clock.monotonic_ns()) / _SECOND, 0.05)
+        left = max((until_ns - clock.monotonic_ns()) / _SECOND, _LEAST_TAKE_OVER_S)
         if not self._work.acquire(timeout=left):
             return
         try:
@@ -234,13 +237,8 @@ class Exporter:
             dropped["queue_full"] = self._refused_calls
         if self._spool.damaged_files:
             dropped["spool_damaged"] = self._spool.damaged_files
-        in_memory = [batch for batch, _ in list(self._memory)]
-        flying = self._in_flight
-        if flying is not None:
-            in_memory.append(flying)
         running = sum(1 for call in list(self._open) if not call.ended_ns)
-        pending = len(self._queue) + len(self._open) - running
-        pending += sum(ended_calls(batch) + len(batch.feedback) for batch in in_memory)
+        pending = max(len(self._queue) + self._in_hand - running, 0)
         counts = self._counts
         return FlushReport(
             target=self._target,
@@ -323,6 +321,7 @@ class Exporter:
             if self._displaced(until_ns):
                 return
         for _ in range(len(self._queue)):
+            self._in_hand += 1
             item = self._queue.popleft()
             if isinstance(item, FeedbackPart):
                 builder.add_feedback(item)
@@ -380,7 +379,7 @@ class Exporter:
             file, batch = waiting
             own = self._spool.is_own(file)
             calls, feedback = ended_calls(batch), len(batch.feedback)
-            left = self._send(batch, ours=own)
+            left = self._send(batch, ours=own, in_hand=False)
             if self._taken_over or (left and left[0] is batch):
                 return
             self._spool.done(file)
@@ -388,6 +387,7 @@ class Exporter:
                 self._counts["calls_spooled"] -= calls
                 self._counts["feedback_spooled"] -= feedback
             for rest in left:
+                self._in_hand += _count_of(rest)
                 self._keep(rest)
         while self._memory and clock.monotonic_ns() >= self._try_again_ns and not self._taken_over:
             batch, size = self._memory[0]
@@ -399,25 +399,26 @@ class Exporter:
             for rest in left:
                 self._keep(rest)
 
-    def _send(self, batch: Batch, *, ours: bool) -> list[Batch]:
+    def _send(self, batch: Batch, *, ours: bool, in_hand: bool = True) -> list[Batch]:
         """Give a batch to the transport, and give back what is not settled: neither stored nor refused for good.
 
         Args:
             ours: False where an earlier program recorded it.
+            in_hand: False where it comes from the spool.
         """
         try:
             receipt = self._ask_transport(batch)
         except TooLarge as error:
             parts = halves(batch)
             if parts is None:
-                self._drop(batch, error)
+                self._drop(batch, error, in_hand=in_hand)
                 return []
-            return [rest for part in parts for rest in self._send(part, ours=ours)]
+            return [rest for part in parts for rest in self._send(part, ours=ours, in_hand=in_hand)]
         except (Unavailable, StorageFull, Unauthorized) as error:
             self._pause(error)
             return [batch]
         except KibitzError as error:
-            self._drop(batch, error)
+            self._drop(batch, error, in_hand=in_hand)
             return []
         except Exception as error:  # noqa: BLE001 a transport that breaks its promise is one that is away
             self._pause(error)
@@ -425,6 +426,7 @@ class Exporter:
         self._failures = 0
         if not self._taken_over:
             self._count(batch, receipt, ours=ours)
+            self._in_hand -= _count_of(batch) if in_hand else 0
         return []
 
     def _ask_transport(self, batch: Batch) -> Receipt:
@@ -459,8 +461,11 @@ class Exporter:
         else:
             self._counts["recovered"] += calls + feedback
 
-    def _drop(self, batch: Batch, error: KibitzError) -> None:
-        count = ended_calls(batch) + len(batch.feedback) or len(batch.files) + len(batch.objects)
+    def _drop(self, batch: Batch, error: KibitzError, *, in_hand: bool) -> None:
+        count = _count_of(batch)
+        self._in_hand -= count if in_hand else 0
+        # A file or a version of an op that is too large is a loss too.
+        count = count or len(batch.files) + len(batch.objects)
         self._dropped[error.code] += count
         guard.warn_rarely("%d calls or feedback were refused and are lost: %s", count, error)
 
@@ -485,11 +490,13 @@ class Exporter:
             size = len(msgspec.json.encode(batch))
             if self._taken_over or self._memory_bytes + size > self._max_bytes:
                 self._dropped["spool_full"] += calls + feedback
+                self._in_hand -= calls + feedback
                 guard.warn_rarely("calls are lost: %s", error)
                 return
             self._memory.append((batch, size))
             self._memory_bytes += size
             return
+        self._in_hand -= calls + feedback
         self._counts["calls_spooled"] += calls
         self._counts["feedback_spooled"] += feedback
 
@@ -497,6 +504,10 @@ class Exporter:
 def ended_calls(batch: Batch) -> int:
     """How many calls a batch finishes; a call that is announced as running counts when it ends."""
     return sum(1 for part in batch.calls if _ended(part))
+
+
+def _count_of(batch: Batch) -> int:
+    return ended_calls(batch) + len(batch.feedback)
 
 
 def _ended(part: CallPart) -> bool:

@@ -138,7 +138,8 @@ class Spool:
     def _files(self) -> list[Path]:
         try:
             return sorted(path for path in self._folder.iterdir() if path.suffix == SUFFIX)
-        except FileNotFoundError:
+        except OSError:
+            # Not there yet, or not ours to read; `append` says so where it matters.
             return []
 
 
