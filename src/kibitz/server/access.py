@@ -36,6 +36,7 @@ MAKE_A_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _OPEN = re.compile(rf"{api.HEALTH}|{LOGIN}|/static/.*|/favicon\.ico")
 """What may be asked without a key: nothing of it says what is stored."""
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._~-]{1,253}))(?::[0-9]{0,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,11 @@ class Access:
             headers = {
                 name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
             }
+            if not _AUTHORITY.fullmatch(headers.get("host", "localhost")):
+                raise HTTPException(
+                    status_code=400,
+                    detail=f"the Host header {headers['host'][:80]!r} is not a name with a port",
+                )
             check_origin(scope["method"], headers)
             if not self._keys:
                 check_host(headers.get("host", ""))
@@ -261,8 +267,8 @@ def _authority_of(origin: str) -> str | None:
 
 
 def _host_of(authority: str) -> str:
-    """The name without port and brackets."""
-    match = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?|([^:\[\]]*)(?::[0-9]*)?", authority)
+    """The name without port and brackets, in lower case; empty where there is none."""
+    match = _AUTHORITY.fullmatch(authority)
     return ((match[1] or match[2]) if match else "").lower().rstrip(".")
 
 

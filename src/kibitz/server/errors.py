@@ -71,7 +71,7 @@ def handler(page: ErrorPage | None) -> Callable[[AnyRequest, Exception], Respons
     def respond(request: AnyRequest, error: Exception) -> Response[Any]:
         status, info, headers = describe(error)
         if status >= 500 and info.code in {"internal", "storage_damaged"}:
-            _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+            _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
         if page is not None and wants_page(request):
             response = page(request, status, info)
             response.headers.update(headers)
@@ -115,7 +115,11 @@ class Guard:
 
 def wants_page(request: AnyRequest) -> bool:
     """Whether a person in a browser asks, not a program."""
-    path = request.url.path
+    try:
+        path = request.url.path
+    except ValueError:
+        # The Host header is no address, which a page would need for its links.
+        return False
     return not path.startswith(("/api/", "/health")) and "text/html" in request.headers.get(
         "accept", ""
     )

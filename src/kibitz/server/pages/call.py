@@ -30,6 +30,8 @@ FIRST_ROWS = 300
 MAX_TREE_ROWS = 50_000
 CHILDREN_SHOWN = 20
 MAX_CAUSES = 8
+MAX_LEAVES = 6
+MAX_LEAF_CHARACTERS = 2000
 EMOJI = ("👍", "👎", "❤️", "🎉", "😕", "👀")
 VALUE_NAMES = ("inputs", "output", "attributes", "summary")
 
@@ -87,6 +89,8 @@ class Judgement:
     """A payload that is one plain value or a note."""
     is_true: bool | None
     """Of a payload that is one truth value."""
+    leaves: tuple[tuple[str, str, bool | None], ...]
+    """(key, words, truth) of a payload of a few plain values."""
     pieces: tuple[Piece, ...]
     """Of any other payload."""
     author: str
@@ -373,7 +377,7 @@ def _values(call: Call, url: str, back: str, request: AnyRequest) -> tuple[Shown
     """Inputs and output always, the others where they say something."""
     running = call.status == "running"
     no_output = (
-        "not there yet" if running else "raised instead" if call.error else "nothing returned"
+        "not there yet" if running else "nothing: it raised" if call.error else "nothing returned"
     )
     given = (
         ("inputs", "Inputs", call.inputs, "no inputs"),
@@ -449,16 +453,18 @@ def judgement(project: str, feedback: Feedback) -> Judgement:
     value = payload
     if isinstance(payload, dict) and len(payload) == 1:  # pyright: ignore[reportUnknownArgumentType] JSON
         ((key, only),) = payload.items()  # pyright: ignore[reportUnknownVariableType] JSON
-        if key in ("output", "value", "note"):
+        if key in ("output", "value", "note", "emoji"):
             value = only  # pyright: ignore[reportUnknownVariableType] JSON
-    plain = value is None or isinstance(value, str | int | float)
+    plain = _is_plain(value)
+    leaves = _leaves(value)
     return Judgement(
         feedback=feedback,
         name=name,
         kind=kind,
         text=formats.scalar(value) if plain else "",
         is_true=value if isinstance(value, bool) else None,
-        pieces=() if plain else values.tree(value, ""),
+        leaves=leaves,
+        pieces=() if plain or leaves else values.tree(value, ""),
         author=feedback.author,
         source_url=ref_url(feedback.call_ref),
         maker_url=ref_url(feedback.runnable_ref),
@@ -472,6 +478,22 @@ def judgement(project: str, feedback: Feedback) -> Judgement:
             )
             if ref is not None
         ),
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _leaves(value: Any) -> tuple[tuple[str, str, bool | None], ...]:
+    if not isinstance(value, dict) or not 0 < len(value) <= MAX_LEAVES:  # pyright: ignore[reportUnknownArgumentType] JSON
+        return ()
+    entries: dict[str, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType] JSON
+    if not all(map(_is_plain, entries.values())):
+        return ()
+    return tuple(
+        (key, formats.scalar(each)[:MAX_LEAF_CHARACTERS], each if isinstance(each, bool) else None)
+        for key, each in entries.items()
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 from kibitz.base import judgements
+from kibitz.base.judgements import REACTION
 from kibitz.base.records import Call, ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import ColumnField, FeedbackField, Field
@@ -89,10 +90,14 @@ class Adder:
 
 
 def choose(available: Sequence[ScoreColumn], address: CallsAddress) -> tuple[FeedbackField, ...]:
-    """The columns to show: those of the address, else the most used."""
+    """The columns to show: those of the address, else the most used that a glance can read.
+
+    Reasons and notes are for reading one by one; they come when they are chosen.
+    """
     if address.columns is not None:
         return address.columns
-    return tuple(field_of(each) for each in available[:SHOWN])
+    glanced = [each for each in available if each.kinds != ["text"] or each.type == REACTION]
+    return tuple(field_of(each) for each in glanced[:SHOWN])
 
 
 def field_of(column: ScoreColumn) -> FeedbackField:
@@ -229,7 +234,7 @@ def _cell(field: FeedbackField, value: Any, adder: Adder, low: float, high: floa
             share=round((value - low) * 100 / (high - low), 1),
         )
     text = str(value)
-    is_emoji = field.type == judgements.REACTION or judgements.is_emoji(text)
+    is_emoji = field.type == REACTION or judgements.is_emoji(text)
     return Cell(
         kind="emoji" if is_emoji else "text",
         text=text if len(text) <= MAX_CELL_CHARACTERS else text[: MAX_CELL_CHARACTERS - 1] + "…",

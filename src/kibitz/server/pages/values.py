@@ -7,6 +7,7 @@ that depth costs no recursion, and it is bounded: what does not fit says how muc
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -31,6 +32,12 @@ MAX_WHOLE_TEXT = 400_000
 OPEN_DEPTH = 3
 """Objects and lists down to here stand open."""
 OPEN_ENTRIES = 30
+
+# What models write when they mean Markdown; a lone star or hash is not enough.
+_LOOKS_MARKED = re.compile(
+    r"\*\*\S[^*\n]*\*\*|^#{1,6} \S|^```|^\s*(?:[-*]|\d+\.) \S.*\n\s*(?:[-*]|\d+\.) \S|^\|.*\|\s*$",
+    re.MULTILINE,
+)
 
 Kind = Literal["text", "number", "bool", "null", "typed", "file"]
 
@@ -140,8 +147,12 @@ def plain_text(value: Any) -> str:
 
 
 def tree(value: Any, name: str) -> tuple[Piece, ...]:
-    """The pieces of a value in the order in which they are read."""
-    return tuple(_Tree(name).pieces(value))
+    """The pieces of a value in the order in which they are read.
+
+    What stands around the whole is left out: nobody folds everything, and its entries tell what it is.
+    """
+    pieces = tuple(_Tree(name).pieces(value))
+    return pieces[1:-1] if pieces[0].piece == "open" else pieces
 
 
 def _best(value: Any, views: Sequence[View]) -> View:
@@ -149,7 +160,9 @@ def _best(value: Any, views: Sequence[View]) -> View:
         return "chat"
     if _typed(value) == "markdown":
         return "markdown"
-    return "text" if isinstance(value, str) else "json"
+    if isinstance(value, str):
+        return "markdown" if _LOOKS_MARKED.search(value[:4000]) else "text"
+    return "json"
 
 
 def _sections(value: Any) -> tuple[Section, ...]:
