@@ -28,6 +28,8 @@ def one(request: AnyRequest, project: ProjectIn, store: StoreIn) -> Response[byt
     if not _MEDIA_TYPE.fullmatch(media_type):
         media_type = "application/octet-stream"
     headers = {
+        # As it was stored; Litestar would add a charset to a text.
+        "Content-Type": media_type,
         # The address is made from the content, so it never changes.
         "Cache-Control": "private, max-age=31536000, immutable",
         "Content-Security-Policy": "default-src 'none'; sandbox",
