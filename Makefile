@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 VENDOR := src/kibitz/server/static/vendor
 # What the pages load of npm's packages: a path below node_modules each.
 SCRIPTS := htmx.org/dist/htmx.min.js
+SCRIPTS_STAMP := node_modules/.vendored
 # Files that decide what is installed.
 REQUIREMENTS := pyproject.toml
 WORKERS ?= 2
@@ -35,15 +36,15 @@ demo: $(VENV)/.app  ## Record, judge and query a small application; no key, no n
 	@$(BIN)/kibitz demo --data $(DATA) $(ARGS)
 
 .PHONY: serve
-serve: $(VENV)/.app $(VENDOR)/.stamp  ## Show the data folder in the browser (DATA=.kibitz ARGS="--port 4500")
+serve: $(VENV)/.app $(SCRIPTS_STAMP)  ## Show the data folder in the browser (DATA=.kibitz ARGS="--port 4500")
 	@$(BIN)/kibitz serve --data $(DATA) $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev browser $(VENDOR)/.stamp  ## Run all tests (ARGS="tests/query -k contains")
+test: $(VENV)/.dev browser $(SCRIPTS_STAMP)  ## Run all tests (ARGS="tests/query -k contains")
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 .PHONY: check
-check: $(VENV)/.dev browser $(VENDOR)/.stamp  ## What CI runs: format, lint, types, layers, tests
+check: $(VENV)/.dev browser $(SCRIPTS_STAMP)  ## What CI runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
@@ -60,7 +61,7 @@ bench: $(VENV)/.dev  ## Run the benchmarks, one JSON object each (ARGS=--quick B
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --json $(ARGS); done
 
 .PHONY: assets
-assets: $(VENDOR)/.stamp  ## Fetch the scripts of the pages from npm by lockfile
+assets: $(SCRIPTS_STAMP)  ## Fetch the scripts of the pages from npm by lockfile
 
 .PHONY: clean
 clean:  ## Remove what was built and installed; the data folder stays
@@ -98,7 +99,7 @@ browser:
 	fi
 
 # Third-party scripts are never kept in the repository. Without npm the pages work, only plainer.
-$(VENDOR)/.stamp: $(wildcard package.json package-lock.json)
+$(SCRIPTS_STAMP): $(wildcard package.json package-lock.json)
 	@mkdir -p $(VENDOR)
 	@if [ ! -f package-lock.json ]; then :; \
 	elif command -v npm >/dev/null; then \
