@@ -14,7 +14,8 @@ from kibitz.base.version import __version__
 from kibitz.cli import commands
 
 Run = Callable[..., Result]
-NAMES = sorted(commands.kibitz.commands)
+COMMANDS = commands.all_commands()
+NAMES = sorted(COMMANDS)
 
 
 def test_the_version_is_the_packages(run: Run) -> None:
@@ -27,7 +28,7 @@ def test_the_commands_are_these() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_and_option_has_help(run: Run, name: str) -> None:
-    command = commands.kibitz.commands[name]
+    command = COMMANDS[name]
 
     assert run(name, "--help").exit_code == 0
     assert command.help
@@ -43,9 +44,11 @@ def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
 WITHOUT = """
 import sys
 
+MISSING = sys.argv.pop(1)
+
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"click", "rich", "litestar", "granian"}:
+        if name.partition(".")[0] == MISSING:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
@@ -54,11 +57,31 @@ main()
 """
 
 
-def test_without_its_extra_the_script_says_what_to_install() -> None:
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [("click", ["--version"]), ("rich", ["calls"]), ("litestar", ["serve"])],
+)
+def test_without_its_extra_the_script_says_what_to_install(
+    missing: str, arguments: list[str]
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT, missing, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == 1
     assert done.stderr.strip().endswith("Install it with: pip install 'kibitz[server]'")
+    assert f"needs {missing}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_query_does_not_load_the_server() -> None:
+    code = (
+        "import sys; from kibitz.cli import calls; "
+        "print([name for name in ('litestar', 'granian', 'jinja2') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

@@ -11,6 +11,8 @@ def main() -> None:
     """The console script. It is installed with the SDK alone too, and then says what it needs."""
     try:
         from kibitz.cli import commands
+
+        commands.kibitz(prog_name="kibitz")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "kibitz":
             raise
@@ -18,4 +20,3 @@ def main() -> None:
             f"kibitz: the command line needs {error.name}, which is not installed. "
             f"Install it with: {INSTALL}"
         )
-    commands.kibitz(prog_name="kibitz")

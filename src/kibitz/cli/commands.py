@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import click
 
 from kibitz.base.errors import KibitzError, UsageError
 from kibitz.base.version import __version__
-from kibitz.cli import calls, demonstration, doctor, importing, serve
+
+COMMANDS = {
+    "calls": ("kibitz.cli.calls", "calls"),
+    "demo": ("kibitz.cli.demonstration", "demo"),
+    "doctor": ("kibitz.cli.doctor", "doctor"),
+    "import": ("kibitz.cli.importing", "import_"),
+    "serve": ("kibitz.cli.serve", "serve"),
+}
+"""Where each is. Only the one that runs is loaded: a query need not wait for the server's frameworks."""
 
 
 class _Misused(click.ClickException):
@@ -16,7 +25,16 @@ class _Misused(click.ClickException):
 
 
 class _Group(click.Group):
-    """Shows our errors as a sentence: exit code 2 where the command was wrong, otherwise 1."""
+    """Loads commands by name, and shows our errors as a sentence: exit code 2 where the command was wrong, otherwise 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        return getattr(importlib.import_module(module), name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -38,5 +56,8 @@ def kibitz() -> None:
     """
 
 
-for _command in (serve.serve, demonstration.demo, calls.calls, importing.import_, doctor.doctor):
-    kibitz.add_command(_command)
+def all_commands() -> dict[str, click.Command]:
+    """Every command by name, loaded."""
+    context = click.Context(kibitz)
+    loaded = {name: kibitz.get_command(context, name) for name in COMMANDS}
+    return {name: command for name, command in loaded.items() if command is not None}
