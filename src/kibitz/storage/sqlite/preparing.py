@@ -160,7 +160,7 @@ def _call(part: CallPart, max_bytes: int) -> PreparedCall:
     if part.summary:
         row.summary, _ = _json(part.summary, "summary")
     if part.exception is not None:
-        row.exception, _ = _json(part.exception, "exception")
+        row.exception, _ = _json(msgspec.to_builtins(part.exception), "exception")
         row.error = _error_line(part.exception)
     if row.stored_bytes > max_bytes:
         raise TooLarge(
