@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from kibitz.base import refs
-from kibitz.base.records import Batch, Call, CallPart, Feedback, FeedbackPart
+from kibitz.base.records import Batch, Call, CallPart, ExceptionInfo, Feedback, FeedbackPart
 from kibitz.query import json_form
 from kibitz.query.nodes import CallQuery
 from kibitz.query.reference import Recorded
@@ -87,7 +87,9 @@ def _call(part: CallPart, project: str) -> Call:
         output=_stored(part.output),
         attributes=_stored(part.attributes or {}),
         summary=_stored(part.summary or {}),
-        exception=part.exception,
+        exception=msgspec.convert(
+            _stored(msgspec.to_builtins(part.exception)), ExceptionInfo | None
+        ),
     )
 
 
