@@ -62,7 +62,9 @@ condition = (
     | st.builds(Condition, st.just(ColumnField("latency_ms")), comparison, st.integers(0, 10**9))
 )
 moment = st.none() | st.datetimes(
-    datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)
+    datetime(1970, 1, 1),  # noqa: DTZ001 Hypothesis adds the zone
+    datetime(9000, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 state = st.builds(
     CallsAddress,

@@ -159,7 +159,9 @@ class PanePage:
     template: ClassVar[str] = "_pane_page.html"
 
     frame: Frame
+    """What stands around the page."""
     pane: CallPane
+    """The call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,18 +182,23 @@ class CallPage:
     template: ClassVar[str] = "call.html"
 
     frame: Frame
+    """What stands around the page."""
     pane: CallPane
+    """The call that is looked at."""
     lines: tuple[TreeLine, ...]
+    """The tree of the trace, or its beginning."""
     complete: bool
     """Whether the lines are all there are; else the script fetches them."""
     tree_url: str
     """The whole tree, in the compact form."""
     duration_ms: float
+    """Of the trace, or of its beginning."""
     trace_calls: int
     """Calls of the trace; not all of them where it is not complete."""
     previous_url: str
     """The sibling before; empty where there is none."""
     next_url: str
+    """The sibling after; empty where there is none."""
 
 
 @get("/p/{segment:str}/calls/{call_id:str}", include_in_schema=False, sync_to_thread=True)

@@ -110,6 +110,7 @@ class RowsPage:
     template: ClassVar[str] = "_rows.html"
 
     rows: tuple[CallRow, ...]
+    """The calls of the page, in its order."""
     labels: tuple[str, ...]
     """Of the feedback columns, for cards."""
     relative_times: bool = False
@@ -123,6 +124,7 @@ class CountPage:
     template: ClassVar[str] = "_count.html"
 
     words: str
+    """Such as "Some 1,200 calls", as a reader wants to hear it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +134,11 @@ class DrawerPage:
     template: ClassVar[str] = "_drawer.html"
 
     frame: Frame
+    """What stands around the page."""
     pane: CallPane | None
+    """The call; None where it is not there (any more)."""
     close_url: str
+    """The list without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +148,9 @@ class CallsPage:
     template: ClassVar[str] = "calls.html"
 
     frame: Frame
+    """What stands around the page."""
     address: CallsAddress
+    """What the page shows, as its address says it."""
     problems: tuple[Problem, ...]
     """Parts of the address that cannot be read; then nothing is asked."""
     trouble: Trouble | None
@@ -153,38 +160,53 @@ class CallsPage:
     server: str
     """The server's address, for the commands that an empty page shows."""
     chips: tuple[Chip, ...]
+    """The active filters."""
     call_headers: tuple[Header, ...]
+    """The heads of what every call has."""
     feedback_headers: tuple[Header, ...]
+    """The heads of the feedback columns."""
     rows: tuple[CallRow, ...]
+    """The calls of this page of the list."""
     labels: tuple[str, ...]
     """Of the feedback columns, for cards."""
     relative_times: bool
+    """Whether times are said as "2 min ago"."""
     choices: tuple[Choice, ...]
     """All feedback columns, to show or hide."""
     times: tuple[Link, ...]
+    """Times to narrow the list to."""
     ops: tuple[Link, ...]
+    """Ops to filter by, the most called first."""
     statuses: tuple[Link, ...]
+    """Statuses to filter by."""
     limits: tuple[Link, ...]
+    """How many calls a page has."""
     scope: tuple[Link, ...]
     """Root calls, or all."""
     live: Link
+    """New calls by themselves, or not."""
     clear_url: str
+    """The list without any filter."""
     newer_url: str
     """Empty on the first page."""
     older_url: str
     """Empty on the last page."""
     first_url: str
+    """The first page."""
     count_words: str
     """How many there are; empty where that is asked for later."""
     count_url: str
+    """Where the number of calls is asked for."""
     fields: tuple[str, ...]
     """Fields that the filter form suggests."""
     operators: tuple[tuple[Operator, str], ...]
+    """What the filter form can ask: the word of an address, and the sign for people."""
     hidden: tuple[tuple[str, str], ...]
     """The parameters of this address, for forms to carry on."""
     pane: CallPane | None
     """The call that is open beside the list."""
     close_url: str
+    """The list without the open call."""
 
 
 @get("/p/{segment:str}/calls", include_in_schema=False, sync_to_thread=True)

@@ -40,9 +40,11 @@ class ErrorPage:
     template: ClassVar[str] = "error.html"
 
     frame: Frame
+    """What stands around the page."""
     status: int
     """As HTTP says it."""
     heading: str
+    """What kind of trouble it is, for people."""
     message: str
     """What was attempted, the value that was wrong, the way out."""
     advice: str

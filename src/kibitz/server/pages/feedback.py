@@ -62,9 +62,13 @@ class FeedbackPage:
     template: ClassVar[str] = "feedback.html"
 
     frame: Frame
+    """What stands around the page."""
     project: str
+    """Whose feedback it is."""
     columns: tuple[ColumnRow, ...]
+    """All that the feedback says, most used first."""
     recent: tuple[RecentRow, ...]
+    """The last of it, newest first."""
 
 
 @get("/p/{segment:str}/feedback", include_in_schema=False, sync_to_thread=True)

@@ -23,6 +23,7 @@ class LoginPage:
     template: ClassVar[str] = "login.html"
 
     frame: Frame
+    """What stands around the page."""
     back: str
     """Where to go with it."""
 

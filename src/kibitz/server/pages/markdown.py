@@ -13,7 +13,7 @@ from markupsafe import Markup
 MAX_CHARACTERS = 60_000
 """Longer text is shown as it is; a parser's time is not the writer's to spend."""
 
-_TAGS = frozenset(
+ALLOWED_TAGS = frozenset(
     (
         *(
             "a",
@@ -39,7 +39,7 @@ _parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
     ["table", "strikethrough"]
 )
 _cleaner = nh3.Cleaner(
-    tags=set(_TAGS),
+    tags=set(ALLOWED_TAGS),
     attributes={"a": {"href", "title"}, "ol": {"start"}},
     url_schemes=set(_SCHEMES),
     link_rel="noopener noreferrer nofollow",

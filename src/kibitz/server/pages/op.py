@@ -36,7 +36,9 @@ class OpPage:
     template: ClassVar[str] = "op.html"
 
     frame: Frame
+    """What stands around the page."""
     version: ObjectVersion
+    """The version that is looked at."""
     lines: tuple[str, ...]
     """Of the source; none where it was not captured."""
     rest: tuple[Piece, ...]

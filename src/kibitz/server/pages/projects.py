@@ -19,6 +19,7 @@ class ProjectsPage:
     template: ClassVar[str] = "projects.html"
 
     frame: Frame
+    """What stands around the page."""
     projects: tuple[ProjectInfo, ...]
     """The one that was used last comes first."""
     address: str
