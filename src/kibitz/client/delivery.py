@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kibitz.base import api, wire
+from kibitz.base.errors import Unavailable
 from kibitz.base.records import Batch, Receipt
 from kibitz.client.http import Connection
 
@@ -23,7 +24,16 @@ class HttpDelivery:
             Unauthorized: the key is missing or wrong.
             UsageError: the server refused the batch as a whole.
         """
-        return self._connection.post(Receipt, api.INGEST, wire.encode(batch))
+        receipt = self._connection.post(Receipt, api.INGEST, wire.encode(batch))
+        sent = wire.count_items(batch)
+        told = receipt.calls + receipt.feedback + receipt.objects + receipt.files
+        if told + len(receipt.rejected) != sent:
+            # Many a server answers a POST with some JSON; taking that for a receipt would lose the batch.
+            raise Unavailable(
+                f"{self._connection.url} answered a batch of {sent} items with a receipt for "
+                f"{told + len(receipt.rejected)}; is it a Kibitz server?"
+            )
+        return receipt
 
     def close(self) -> None:
         """Close the connections; what was written is safe with the server."""

@@ -27,7 +27,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Timeout, parse_url
 
 from kibitz.base import api, clock, errors, wire
-from kibitz.base.errors import KibitzError, SettingsError, TooLarge, Unavailable, UsageError
+from kibitz.base.errors import (
+    KibitzError,
+    SettingsError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UsageError,
+)
 from kibitz.base.version import __version__
 
 T = TypeVar("T")
@@ -207,6 +214,8 @@ class Connection:
             name: value for name, value in said.details.items() if name not in {"self", "message"}
         }
         kind = errors.class_of(said.code)
+        if kind is None and response.status in (401, 403):
+            kind = Unauthorized
         if kind is None:
             kind = Unavailable if response.status >= 500 else UsageError
         if kind is Unavailable and retry_after_s is not None:
