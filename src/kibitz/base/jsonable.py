@@ -147,8 +147,8 @@ class Writer:
         """The value as JSON; it never raises because of the value."""
         try:
             return self._write(value, 0)
-        except Exception as error:  # noqa: BLE001 a value is a user's code: nothing it does gets out
-            return self._opaque(value, error=error)
+        except BaseException as error:  # noqa: BLE001 see there
+            return self._failed(value, error)
 
     def _write(self, value: Any, depth: int) -> Json:
         kind = cast("type[Any]", type(value))
@@ -166,8 +166,15 @@ class Writer:
         """An element: what it does wrong costs this element only."""
         try:
             return self._write(value, depth)
-        except Exception as error:  # noqa: BLE001 a value is a user's code: nothing it does gets out
-            return self._opaque(value, error=error)
+        except BaseException as error:  # noqa: BLE001 see there
+            return self._failed(value, error)
+
+    def _failed(self, value: object, error: BaseException) -> Json:
+        # A value is a user's code: nothing it does gets out, a cancellation or `sys.exit()` neither.
+        # Somebody's Ctrl+C does.
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        return self._opaque(value, error=error)
 
     def _text(self, value: str) -> Json:
         total = len(value)
@@ -462,7 +469,7 @@ class Writer:
         del depth
         return self._opaque(value)
 
-    def _opaque(self, value: object, *, error: Exception | None = None) -> Json:
+    def _opaque(self, value: object, *, error: BaseException | None = None) -> Json:
         """An object by its class and repr."""
         result: dict[str, Json] = {TYPE: "object", "class": class_of(value)}
         self._left -= 40 + len(cast("str", result["class"]))
@@ -511,7 +518,7 @@ def class_name(kind: type) -> str:
     return text[:256].encode("utf-8", "replace").decode("utf-8")
 
 
-def _error_text(error: Exception) -> str:
+def _error_text(error: BaseException) -> str:
     return class_of(error)
 
 

@@ -23,7 +23,7 @@ noted = 0
 """How often something was noted in this process."""
 
 
-def note(error: Exception, doing: str = "recording a call") -> None:
+def note(error: BaseException, doing: str = "recording a call") -> None:
     """Log that something went wrong, at most once a minute; raise it where `strict`."""
     global _last, noted
     noted += 1
