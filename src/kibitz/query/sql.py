@@ -15,6 +15,7 @@ from typing import Protocol, assert_never
 
 import msgspec
 
+from kibitz.query import fields
 from kibitz.query.nodes import (
     And,
     Column,
@@ -90,11 +91,6 @@ class Catalog(Protocol):
     def series(self, type_pk: int, path: tuple[str, ...]) -> int | None: ...
 
 
-def is_index(part: str) -> bool:
-    """Whether a part of a path can be an index into a list: digits without a leading zero, at most nine."""
-    return part.isascii() and part.isdigit() and len(part) <= 9 and (part == "0" or part[0] != "0")
-
-
 def double(value: float) -> float:
     """A number as the IEEE double it compares as."""
     try:
@@ -150,15 +146,14 @@ class Compiler:
     def score_set(self, node: Node) -> Sql | None:
         """The calls for which a condition on one score holds, as a SELECT of their pk; None where it is not one."""
         if isinstance(node, Compare) and isinstance(node.field, FeedbackField):
-            values, operator = (node.value,), node.operator
+            values, test = (node.value,), _score_test("s", node.operator, node.value)
         elif isinstance(node, In) and isinstance(node.field, FeedbackField):
-            values, operator = node.values, "eq"
+            values, test = node.values, _score_among("s", node.values)
         else:
             return None
         series = self._series(node.field, values)
         if series is None or series < 0:
             return None
-        test = joined([_score_test("s", operator, value) for value in values] or [FALSE], " OR ")
         return Sql(
             f"SELECT s.call FROM scores s WHERE s.series = ? AND {test.text}",
             (series, *test.params),
@@ -218,33 +213,44 @@ class Compiler:
         return FALSE if pk is None else Sql("c.op = ?", (pk,))
 
     def _among(self, field: Field, values: tuple[Literal_, ...], top: bool) -> Sql:
-        texts = [value for value in values if isinstance(value, str)]
-        if (
-            isinstance(field, ColumnField)
-            and field.name in _TEXT_COLUMNS
-            and len(texts) == len(values) > 0
-        ):
-            marks = ", ".join("?" * len(values))
-            if field.name == "op":
-                ops = [op for op in map(self._catalog.op, texts) if op is not None]
-                piece = Sql(f"c.op IN ({', '.join('?' * len(ops))})", tuple(ops))
-                if "" in texts:
-                    piece = joined([piece, self._named("")], " OR ")
-            else:
-                piece = Sql(f"{_TEXT_COLUMNS[field.name]} IN ({marks})", tuple(texts))
-            return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
-        if isinstance(field, FeedbackField):
-            series = self._series(field, values)
-            if series is not None and series >= 0 and values:
-                test = joined([_score_test("s", "eq", value) for value in values], " OR ")
+        match field:
+            case ColumnField(name):
+                piece = self._column_among(name, values)
+                return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
+            case PathField(root, path):
+                self.reads_payload = True
+                return _json_among(_payload(root, path), path, values)
+            case FeedbackField(_, path):
+                series = self._series(field, values)
+                if series is None:
+                    return _json_among(self._newest_payload(field), path, values)
+                if series < 0:
+                    return FALSE
+                test = _score_among("s", values)
                 return Sql(
                     "EXISTS (SELECT 1 FROM scores s"
                     f" WHERE s.series = ? AND s.call = c.pk AND {test.text})",
                     (series, *test.params),
                 )
-        return joined(
-            [self._compare(field, "eq", value, False) for value in values] or [FALSE], " OR "
-        )
+            case _:
+                assert_never(field)
+
+    def _column_among(self, name: Column, values: tuple[Literal_, ...]) -> Sql:
+        _, numbers, texts = _by_kind(values)
+        if name in _NUMBER_COLUMNS:
+            pieces = [_one_of(_NUMBER_COLUMNS[name], numbers)]
+        elif name == "op":
+            ops: list[Param] = [self._catalog.op(str(text)) for text in texts]
+            pieces = [_one_of("c.op", [op for op in ops if op is not None])]
+            if "" in texts:
+                pieces.append(self._named(""))
+        else:
+            pieces = [_one_of(_TEXT_COLUMNS[name], texts)]
+        if None in values:
+            pieces.append(self._compare_column(name, "eq", None, True))
+        # Alone where it can be, since no index serves an OR with a constant.
+        pieces = [piece for piece in pieces if piece is not FALSE] or [FALSE]
+        return pieces[0] if len(pieces) == 1 else joined(pieces, " OR ")
 
     def _contains(self, field: Field, text: str, case_insensitive: bool) -> Sql:
         fold = "lower({})" if case_insensitive else "{}"
@@ -323,7 +329,7 @@ class Compiler:
         entry = self._catalog.feedback_type(field.type)
         if entry is None:
             return -1
-        if not entry.indexed or not field.path or any(is_index(part) for part in field.path):
+        if not entry.indexed or not field.path or any(fields.is_index(part) for part in field.path):
             return None
         series = self._catalog.series(entry.pk, field.path)
         return -1 if series is None else series
@@ -401,6 +407,34 @@ def _score_test(alias: str, operator: str, value: Literal_) -> Sql:
             assert_never(value)
 
 
+def _score_among(alias: str, values: tuple[Literal_, ...]) -> Sql:
+    """Equal to one of the values, however many: a chain of OR would be too deep for SQLite at a thousand."""
+    bools, numbers, texts = _by_kind(values)
+    return joined(
+        [
+            _one_of(f"{alias}.kind = {BOOL} AND {alias}.num", bools),
+            _one_of(f"{alias}.kind = {NUMBER} AND {alias}.num", numbers),
+            _one_of(f"{alias}.kind = {TEXT} AND {alias}.num = 0 AND {alias}.text", texts),
+        ],
+        " OR ",
+    )
+
+
+def _by_kind(values: tuple[Literal_, ...]) -> tuple[list[Param], list[Param], list[Param]]:
+    """Booleans and numbers as doubles, and texts."""
+    return (
+        [float(value) for value in values if isinstance(value, bool)],
+        [double(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)],
+        [value for value in values if isinstance(value, str)],
+    )
+
+
+def _one_of(expression: str, params: list[Param], before: tuple[Param, ...] = ()) -> Sql:
+    if not params:
+        return FALSE
+    return Sql(f"({expression} IN ({', '.join('?' * len(params))}))", (*before, *params))
+
+
 # -- places in JSON
 
 
@@ -465,7 +499,7 @@ def _first(pieces: list[Sql]) -> Sql:
 def _spellings(path: tuple[str, ...]) -> list[str]:
     spellings = ["$"]
     for part in path:
-        steps = [f'."{part}"', f"[{part}]"] if is_index(part) else [f'."{part}"']
+        steps = [f'."{part}"', f"[{part}]"] if fields.is_index(part) else [f'."{part}"']
         spellings = [spelling + step for spelling in spellings for step in steps]
     return spellings
 
@@ -498,6 +532,29 @@ def _compare_json(container: Sql, path: tuple[str, ...], operator: str, value: L
         f"coalesce({place.type.text} IN {kinds} AND {found} {sign} ?, 0)",
         (*place.type.params, *place.value.params, param),
     )
+
+
+def _json_among(container: Sql, path: tuple[str, ...], values: tuple[Literal_, ...]) -> Sql:
+    place = _at(container, path)
+    kind, value = place.type, place.value
+    before = (*kind.params, *value.params)
+    bools, numbers, texts = _by_kind(values)
+    test = joined(
+        [
+            _one_of(f"{kind.text} IN ('true', 'false') AND {value.text}", bools, before),
+            _one_of(
+                f"{kind.text} IN ('integer', 'real') AND CAST({value.text} AS REAL)",
+                numbers,
+                before,
+            ),
+            _one_of(f"{kind.text} = 'text' AND {value.text}", texts, before),
+        ],
+        " OR ",
+    )
+    among = Sql(f"coalesce({test.text}, 0)", test.params)
+    if None in values:
+        return joined([among, _compare_json(container, path, "eq", None)], " OR ")
+    return among
 
 
 def _json_sort_terms(container: Sql, path: tuple[str, ...], missing: int) -> list[Sql]:

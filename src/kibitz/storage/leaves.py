@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 from kibitz.query.sql import BOOL, NUMBER, SORT_CHARACTERS, TEXT, double
@@ -43,6 +44,8 @@ def _score(value: Any) -> Score | None:
     match value:
         case bool():
             return BOOL, float(value), ""
+        case float() if not math.isfinite(value):
+            return None  # JSON has no word for it: what is stored is null
         case int() | float():
             return NUMBER, double(value), ""
         case str():

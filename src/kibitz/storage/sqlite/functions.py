@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from kibitz.query.sql import is_index
+from kibitz.query import fields
 
 
 def register(connection: sqlite3.Connection) -> None:
@@ -32,7 +32,7 @@ def _at(text: str | None, path_text: str) -> str | None:
             value = entries[part]
         elif isinstance(value, list):
             items = cast("list[Any]", value)
-            if not is_index(part) or int(part) >= len(items):
+            if not fields.is_index(part) or int(part) >= len(items):
                 return None
             value = items[int(part)]
         else:
