@@ -164,18 +164,20 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.bind(address)
         bound.listen(BACKLOG)
         bound.setblocking(False)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         bound.close()
         raise _bind_error(host, port, error) from error
     return bound
 
 
 def _resolve(host: str, port: int) -> tuple[Any, Any, int, Any]:
+    if not 0 <= port <= 65535:
+        raise SettingsError(f"port {port} is not from 0 to 65535", setting="port", value=port)
     try:
         found = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except (OSError, UnicodeError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         raise SettingsError(
             f"host {host!r} is not known on this machine: {error}; the usual one is 127.0.0.1",
             setting="host",
@@ -187,21 +189,18 @@ def _resolve(host: str, port: int) -> tuple[Any, Any, int, Any]:
     return family, kind, protocol, address
 
 
-def _bind_error(host: str, port: int, error: Exception) -> Exception:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
+def _bind_error(host: str, port: int, error: OSError) -> Exception:
+    if error.errno == errno.EADDRINUSE:
         return Unavailable(
             f"port {port} of {host} is taken, perhaps by another kibitz serve; "
             "choose another with --port, or 0 for any free one",
             port=port,
         )
-    if number == errno.EACCES:
+    if error.errno == errno.EACCES:
         return Unavailable(
             f"port {port} of {host} may not be used by this user; choose one of 1024 or more",
             port=port,
         )
-    if isinstance(error, OverflowError):
-        return SettingsError(f"port {port} is not from 0 to 65535", setting="port", value=port)
     return SettingsError(
         f"host {host!r} cannot be listened on: {error}; the usual one is 127.0.0.1",
         setting="host",

@@ -23,7 +23,7 @@ from kibitz.base.settings import ServerSettings
 from kibitz.server import serving
 from kibitz.storage import sqlite
 
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 30.0
 
 
 @contextmanager
