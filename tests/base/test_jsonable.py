@@ -407,7 +407,7 @@ def test_objects_that_fight_back_are_recorded_by_their_class():
 def test_unknown_objects_are_known_by_class_and_repr_without_addresses():
     assert to_json(object()) == {"$type": "object", "class": "object", "value": "<object object>"}
     assert to_json(x for x in [1])["class"] == "generator"
-    assert to_json(ValueError("x"))["value"] == "ValueError('x')"
+    assert to_json(ValueError("x"))["value"] == "x"
     long = type("Long", (), {"__repr__": lambda self: "r" * 100_000})()
     assert len(to_json(long)["value"]) == 2001
 
@@ -444,7 +444,7 @@ values: st.SearchStrategy[Any] = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats()
-    | st.text(st.characters(), max_size=20)
+    | st.text(max_size=20)
     | st.binary(max_size=10)
     | st.datetimes(timezones=st.none() | st.just(UTC))
     | st.dates()

@@ -23,7 +23,7 @@ Everything else becomes an object with `$type`:
 | `dataframe` | `class`, `shape`, `columns`, `value`: the first rows as lists | as it is |
 | `array` | `class`, `shape`, `dtype`, `value`: the first elements, flat, where there are more than fit | as it is |
 | `dict` | `value`: an object of the program that has a key `$type` itself | the object |
-| `object` | `class`, `value`: its `repr`; or `error`: why there is none | as it is |
+| `object` | `class`, `value`: its `repr` (of an exception its message); or `error`: why there is none | as it is |
 | `redacted` | | as it is |
 | `cycle` | the value is a container that it stands in | as it is |
 | `truncated` | `kind`: `text`, `bytes`, `list`, `object`, `depth`, `int` or `file`; `total`: its length or size; `kept`; `value`: the beginning, for text | as it is |
@@ -46,15 +46,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import PurePath
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from kibitz.base import messages, refs
 from kibitz.base import redaction as redactions
-from kibitz.base import refs
 from kibitz.base.records import FilePart, Json
 from kibitz.base.redaction import Redaction
 from kibitz.base.values import File, Markdown
@@ -465,6 +465,16 @@ class Writer:
         item = value.item()
         return self._opaque(value) if type(item) is type(value) else self._write(item, depth)
 
+    def _exception(self, value: BaseException, depth: int) -> Json:
+        del depth
+        kind = class_of(value)
+        message = self._text(messages.message_of(value))
+        self._left -= 60 + len(kind)
+        return {TYPE: "object", "class": kind, "value": message}
+
+    def _namespace(self, value: SimpleNamespace, depth: int) -> Json:
+        return self._object(value, list(vars(value).items()), depth)
+
     def _unknown(self, value: object, depth: int) -> Json:
         del depth
         return self._opaque(value)
@@ -529,6 +539,9 @@ def _sort_text(value: object) -> str:
         return class_of(value)
 
 
+# Their `repr` writes out all that is behind them, however much that is.
+_NONE: dict[str, Any] = {}
+_VIEWS: tuple[type[Any], ...] = (type(_NONE.keys()), type(_NONE.values()), type(_NONE.items()))
 _Write = Callable[[Writer, Any, int], Json]
 # pyright: reportPrivateUsage=false
 _BY_KIND: tuple[tuple[type | tuple[type, ...], _Write], ...] = (
@@ -546,6 +559,9 @@ _BY_KIND: tuple[tuple[type | tuple[type, ...], _Write], ...] = (
     (timedelta, lambda writer, value, _: writer._tagged("timedelta", msgspec.to_builtins(value))),
     (Decimal, lambda writer, value, _: writer._tagged("decimal", str(value))),
     (UUID, lambda writer, value, _: writer._tagged("uuid", str(value))),
+    (BaseException, Writer._exception),
+    (SimpleNamespace, Writer._namespace),
+    (_VIEWS, Writer._sequence),
     (PurePath, lambda writer, value, _: writer._text(str(value))),
     ((dict, MappingProxyType), Writer._mapping),
     ((set, frozenset), Writer._set),

@@ -131,7 +131,7 @@ class Call:
         kept = NOTHING if call is None or not call.ended_ns else call.output
         if kept is NOTHING or kept is recordings.NO_ROOM:
             raise UsageError(f"call {self.id} has no output: it has not ended, or it raised")
-        if isinstance(kept, streams.Items):
+        if type(kept) is streams.Items:
             return kept.values()
         return snapshots.value_of(kept)
 

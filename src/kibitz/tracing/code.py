@@ -11,7 +11,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -79,25 +79,39 @@ def _used(func: Any, redaction: Redaction) -> dict[str, Any]:
     waiting: list[Any] = [func]
     while waiting:
         each = waiting.pop()
-        if not isinstance(each, FunctionType):
+        if type(each) is not FunctionType:
             continue
         for name, value in _names(each):
+            # Asked of the class, here and below: a value of a program may say anything of itself.
+            if issubclass(cast("type[Any]", type(value)), Op):
+                value = inspect.unwrap(value.func)
             if name in used or value is func or len(used) >= _MAX_USED:
                 continue
-            if isinstance(value, Op):
-                value = value.func
-            if isinstance(value, FunctionType) and value.__module__ == each.__module__:
-                source = _source(value)
-                if source is not None:
-                    used[name] = {"source": source}
+            said = _said(name, value, each, redaction)
+            if said is not None:
+                used[name] = said
+                if "source" in said:
                     waiting.append(value)
-            elif isinstance(value, ModuleType):
-                used[name] = {"import": value.__name__}
-            elif value is None or type(value) in _CONSTANTS:
-                used[name] = {"value": _constant(name, value, redaction)}
-            elif isinstance(value, FunctionType | type):
-                used[name] = {"import": f"{value.__module__}.{value.__qualname__}"}
     return dict(sorted(used.items()))
+
+
+def _said(name: str, value: Any, user: FunctionType, redaction: Redaction) -> dict[str, Any] | None:
+    """What is kept of one thing that a function uses; None for what cannot be said."""
+    kind = cast("type[Any]", type(value))
+    if kind is FunctionType:
+        source = _source(value) if value.__module__ == user.__module__ else None
+        return (
+            {"import": f"{value.__module__}.{value.__qualname__}"}
+            if source is None
+            else {"source": source}
+        )
+    if value is None or kind in _CONSTANTS:
+        return {"value": _constant(name, value, redaction)}
+    if issubclass(kind, ModuleType):
+        return {"import": str(value.__name__)}
+    if issubclass(kind, type):
+        return {"import": jsonable.class_name(value)}
+    return None
 
 
 def _constant(name: str, value: Any, redaction: Redaction) -> Any:

@@ -222,10 +222,7 @@ class Exporter:
             if self._in_flight is not None:
                 self._keep(self._in_flight)
                 self._in_flight = None
-            while self._memory:
-                batch, size = self._memory.popleft()
-                self._memory_bytes -= size
-                self._keep(batch)
+            self._empty_memory()
             self._collect(deliver=self._keep, until_ns=until_ns)
             self._spool.close()
         finally:
@@ -272,10 +269,11 @@ class Exporter:
                 asked = [self._waiting.popleft() for _ in range(len(self._waiting))]
                 try:
                     self._cycle(at_once=bool(asked))
-                except Exception as error:  # noqa: BLE001 the top of the thread: it must go on
+                except BaseException as error:  # noqa: BLE001 the top of the thread: it must go on
                     guard.note(error, "sending calls")
-                for done in asked:
-                    done.set()
+                finally:
+                    for done in asked:
+                        done.set()
                 if closing and not self._taken_over:
                     self._end()
                     return
@@ -304,6 +302,8 @@ class Exporter:
         self._collect(deliver=self._deliver, until_ns=None)
         if self._closing:
             self._deliver_backlog()
+            if not self._taken_over:
+                self._empty_memory()
 
     def _collect(self, *, deliver: Any, until_ns: int | None) -> None:
         """Make batches of the queue and the calls that have ended, and hand each on."""
@@ -481,6 +481,12 @@ class Exporter:
         if self._failures == 1:
             guard.warn("%s cannot be reached; calls wait on disk: %s", self._target, error)
 
+    def _empty_memory(self) -> None:
+        """At the end, what found no room on disk has a last chance; then it is lost, and counted."""
+        waiting, self._memory, self._memory_bytes = self._memory, deque(), 0
+        for batch, _ in waiting:
+            self._keep(batch)
+
     def _keep(self, batch: Batch) -> None:
         """Put a batch on disk, or keep it in memory, or drop it and say so."""
         calls, feedback = ended_calls(batch), len(batch.feedback)
@@ -488,7 +494,7 @@ class Exporter:
             self._spool.append(batch)
         except StorageFull as error:
             size = len(msgspec.json.encode(batch))
-            if self._taken_over or self._memory_bytes + size > self._max_bytes:
+            if self._closing or self._memory_bytes + size > self._max_bytes:
                 self._dropped["spool_full"] += calls + feedback
                 self._in_hand -= calls + feedback
                 guard.warn_rarely("calls are lost: %s", error)

@@ -11,10 +11,11 @@ from collections import deque
 from types import TracebackType
 from typing import cast
 
+from kibitz.base import messages
+
 MAX_CAUSES = 5
 _FIRST_FRAMES = 10
 _LAST_FRAMES = 40
-_MAX_MESSAGE = 10_000
 _OWN = os.path.dirname(__file__) + os.sep
 
 
@@ -43,12 +44,7 @@ def take(error: BaseException, trace: TracebackType | None) -> Failure:
 
 def _take(error: BaseException, trace: TracebackType | None, depth: int) -> Failure:
     kind = type(error)
-    try:
-        message = str(error)
-    except Exception as problem:  # noqa: BLE001 an exception's text is a user's code
-        message = f"<no message: str() raised {type(problem).__name__}>"
-    if len(message) > _MAX_MESSAGE:
-        message = f"{message[:_MAX_MESSAGE]}… ({len(message):,} characters)"
+    message = messages.message_of(error)
     behind = error.__cause__
     if behind is None and not error.__suppress_context__:
         behind = error.__context__

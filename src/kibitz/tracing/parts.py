@@ -49,7 +49,7 @@ class Assembler:
         """The call as it is to be sent; where something in it cannot be, that is what it says."""
         try:
             return self._part(call, ended)
-        except Exception as error:  # noqa: BLE001 the guard of the recording path
+        except BaseException as error:  # noqa: BLE001 the guard of the recording path, in a thread that must go on
             guard.note(error, "preparing a call for the store")
             part = CallPart(
                 id=call.id,
@@ -110,7 +110,8 @@ class Assembler:
             except (TypeError, ValueError):
                 # The call itself raises this to the program; what was given is recorded as it is.
                 named = {"args": args, "kwargs": kwargs}
-        if isinstance(named, recording.Withheld):
+        # `isinstance` would ask the value for its class, and a user's value may answer anything.
+        if type(named) is recording.Withheld:
             return {jsonable.TYPE: "redacted", "reason": named.reason}, 80
         owner: type | None = getattr(call, "owner", None)
         value, size = self._json(named, files)
@@ -128,10 +129,10 @@ class Assembler:
         summary = {} if call.extra is None else call.extra.summary
         if output is recording.NO_ROOM:
             fields["output"] = {jsonable.TYPE: "truncated", "kind": "queue_full"}
-        elif isinstance(output, recording.Withheld):
+        elif type(output) is recording.Withheld:
             fields["output"] = {jsonable.TYPE: "redacted", "reason": output.reason}
         elif output is not recording.NOTHING:
-            if isinstance(output, streams.Items):
+            if type(output) is streams.Items:
                 value: Any = output.values()
                 if output.total > len(value):
                     summary = {**summary, "yielded": output.total}

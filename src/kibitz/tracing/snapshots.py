@@ -2,20 +2,22 @@
 
 What is seen of later changes:
 
-- Numbers, text, bytes and everything in dicts, lists, tuples, sets and deques of them, however deep: nothing.
-  Such a value is copied by `marshal`, in C: measured on a kilobyte of chat messages it takes as long as
-  msgspec's `to_builtins`, keeps sets, tuples, NaN and keys as they are, and survives cycles and shared parts.
+- Numbers, text, bytes and everything in dicts, lists, tuples and sets of them: nothing. Such a value is packed by
+  the pickler, in C, which keeps sets, tuples, NaN and keys as they are and survives cycles and shared parts.
+  (`marshal` takes half as long, but it takes whatever lends its memory for bytes: a number of NumPy, a mapped
+  file. msgspec has no end where a part is shared by many.)
 - Containers and dataclasses that hold other objects: their structure is copied, nothing is seen. This is done
-  for the first 20,000 of their parts; more are never recorded.
+  for the first 20,000 of their parts and 100 levels deep; more is hardly ever recorded.
 - Any other object (a pydantic model, an image, a data frame, your own classes): a reference is kept, and it is
   turned into JSON on the exporter's thread, normally within half a second. A change before then is seen.
 """
 
 from __future__ import annotations
 
-import marshal
+import io
+import pickle
 from collections import deque
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 MAX_PARTS = 20_000
@@ -26,7 +28,7 @@ _PART_BYTES = 64
 
 
 class Packed:
-    """A value as `marshal` wrote it."""
+    """A value of built-in types, as the pickler wrote it."""
 
     __slots__ = ("content",)
 
@@ -42,9 +44,8 @@ def take(value: object) -> tuple[object, int]:
     if kind in _SIZED and len(cast("list[Any]", value)) > _LARGE:
         # Packing would copy all of it, and only the first parts are recorded.
         return _copy(value)
-    try:
-        content = marshal.dumps(cast("Any", value))
-    except ValueError:
+    content = _pack(value)
+    if content is None:
         return _copy(value)
     return Packed(content), len(content)
 
@@ -55,11 +56,8 @@ def take_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[objec
         if type(value) in _SIZED and len(value) > _LARGE:
             break
     else:
-        try:
-            content = marshal.dumps((args, kwargs))
-        except ValueError:
-            pass
-        else:
+        content = _pack((args, kwargs))
+        if content is not None:
             return Packed(content), len(content)
     # One argument that cannot be packed (a client, a model) must not cost the others their short way.
     size = 0
@@ -86,10 +84,53 @@ def arguments_of(kept: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 def value_of(kept: object) -> Any:
     """The value that was kept."""
-    return marshal.loads(kept.content) if type(kept) is Packed else kept
+    return pickle.loads(kept.content) if type(kept) is Packed else kept
 
 
 _SIZED = frozenset({dict, list, tuple, set, frozenset})
+
+
+class _Refused(Exception):
+    """The value holds something that is not of a built-in type."""
+
+
+class _Packer(pickle.Pickler):
+    """Packs values of built-in types and refuses all others, before any code of theirs runs."""
+
+    def __init__(self) -> None:
+        self._target = io.BytesIO()
+        super().__init__(self._target, 5)
+
+    def reducer_override(self, obj: object) -> NoReturn:
+        # The pickler asks for everything that it does not write by itself.
+        raise _Refused
+
+    def pack(self, value: object) -> bytes:
+        self.dump(value)
+        content = self._target.getvalue()
+        self._target.seek(0)
+        self._target.truncate()
+        self.clear_memo()
+        return content
+
+
+_packers: list[_Packer] = []
+"""Those not in use: making one costs as much as using it. A list, as `pop` and `append` are atomic."""
+
+
+def _pack(value: object) -> bytes | None:
+    """The value packed; None where it holds something that is not of a built-in type, or is too deep."""
+    try:
+        packer = _packers.pop()
+    except IndexError:
+        packer = _Packer()
+    try:
+        content = packer.pack(value)
+    except Exception:  # noqa: BLE001 refused, or nested deeper than the stack allows
+        # This packer is left half-way, and not used again.
+        return None
+    _packers.append(packer)
+    return content
 
 
 def _copy(value: object) -> tuple[object, int]:

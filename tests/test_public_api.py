@@ -1,0 +1,98 @@
+"""The names and signatures that users build on. A change here is a change for them: say so in the changelog."""
+
+from __future__ import annotations
+
+import inspect
+
+import kibitz
+import kibitz.testing
+
+SIGNATURES = {
+    "attributes": "(values: 'Mapping[str, Any]') -> 'Generator[None]'",
+    "copy_context": "(func: 'Callable[P, R]') -> 'Callable[P, R]'",
+    "finish": "(timeout_s: 'float | None' = None) -> 'FlushReport | None'",
+    "flush": "(timeout_s: 'float | None' = None) -> 'FlushReport | None'",
+    "get_current_call": "() -> 'Call | None'",
+    "init": (
+        "(project: 'str', url: 'str | None' = None, "
+        "settings: 'Settings | Mapping[str, Any] | None' = None, **overrides: 'Any') -> 'Session'"
+    ),
+    "op": "(func: 'Any' = None, /, **options: 'Any') -> 'Any'",
+    "thread": "(thread_id: 'str | None' = None) -> 'Generator[str]'",
+}
+CLASSES = {
+    "Call": [
+        "apply_scorer",
+        "apply_scorer_sync",
+        "feedback",
+        "id",
+        "inputs",
+        "judge",
+        "op",
+        "op_ref",
+        "output",
+        "recorded",
+        "ref",
+        "set_attributes",
+        "set_display_name",
+        "set_summary",
+        "settle",
+        "trace_id",
+        "url",
+    ],
+    "File": ["content", "media_type", "name"],
+    "FlushReport": [
+        "calls_sent",
+        "calls_spooled",
+        "complete",
+        "dropped",
+        "feedback_sent",
+        "feedback_spooled",
+        "pending",
+        "recovered",
+        "running",
+        "target",
+        "timed_out",
+    ],
+    "Scored": ["call", "count", "feedback_id", "index", "output"],
+}
+OTHERS = {
+    "KibitzError",
+    "Markdown",
+    "Op",
+    "Session",
+    "Settings",
+    "SettingsError",
+    "ThreadPoolExecutor",
+    "UsageError",
+    "__version__",
+}
+
+
+def test_the_names_are_these_sorted_and_there():
+    assert kibitz.__all__ == sorted(kibitz.__all__)
+    assert set(kibitz.__all__) == SIGNATURES.keys() | CLASSES.keys() | OTHERS
+    assert all(hasattr(kibitz, name) for name in kibitz.__all__)
+    assert dir(kibitz) == kibitz.__all__
+
+
+def test_the_signatures_are_these():
+    assert {
+        name: str(inspect.signature(getattr(kibitz, name))) for name in SIGNATURES
+    } == SIGNATURES
+
+
+def test_the_classes_have_these_public_names():
+    assert {
+        name: [each for each in dir(getattr(kibitz, name)) if not each.startswith("_")]
+        for name in CLASSES
+    } == CLASSES
+
+
+def test_what_is_for_tests_is_there():
+    assert {"Captured", "CapturingTransport", "capture"} <= set(kibitz.testing.__all__)
+    assert str(inspect.signature(kibitz.testing.capture)) == (
+        "(project: 'str' = 'testing/capture', *, frozen: 'bool' = False, "
+        "transport: 'CapturingTransport | None' = None, settings: 'Mapping[str, Any] | None' = None) "
+        "-> 'Generator[Captured]'"
+    )
