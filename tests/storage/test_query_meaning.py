@@ -193,7 +193,7 @@ class Draw(random.Random):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self.keys = [*self.sample(KEYS, 2), self.choice(["a", "output"])]
+        self.keys = [*self.sample(KEYS, 2), self.choice(["a", "output", "kibitz"])]
         if self.random() < 0.4:
             self.texts = [self.phrase() for _ in range(5)]
         else:
@@ -613,6 +613,20 @@ def test_text_sorts_by_256_characters_wherever_it_is_kept(store: SqliteStore) ->
                 assert _paged(store, query) == ["c3", "c0", "c1", "c4", "c2"]
                 equal = Compare(field, "eq", same + "aa")
                 assert _paged(store, dataclasses.replace(query, where=equal)) == ["c1"]
+
+
+def test_words_below_a_key_that_the_sdk_uses_in_attributes_are_found_elsewhere(
+    store: SqliteStore,
+) -> None:
+    said = {"kibitz": "to look on and comment"}
+    call = CallPart(id="c0", started_at=written.EPOCH, inputs=said, output=said, attributes=said)
+    store.ingest.write(Batch(project="said", calls=[call]))
+    store.ingest.index_words(1000)
+
+    for root in ("inputs", "output", "attributes"):
+        for field in (PathField(root), PathField(root, ("kibitz",))):
+            query = CallQuery(project="said", where=Contains(field, "look on and"))
+            assert _paged(store, query) == ["c0"], field
 
 
 def test_half_of_a_surrogate_pair_is_refused_and_the_rest_is_stored(store: SqliteStore) -> None:

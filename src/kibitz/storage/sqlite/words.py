@@ -34,7 +34,10 @@ def index_some(connection: sqlite3.Connection, limit: int) -> int:
     rows = connection.execute(_SQL["without_words"], (limit,)).fetchall()
     bodies: list[tuple[int, str]] = []
     for call, inputs, attributes, output in rows:
-        body = "\n".join((_words(inputs), _words(attributes), _words(output))).strip()
+        # What the SDK says about the machine is the same on every call and nobody searches for it.
+        body = "\n".join(
+            (_words(inputs), _words(attributes, without="kibitz"), _words(output))
+        ).strip()
         if body:
             bodies.append((call, body))
     connection.executemany(_SQL["insert_words"], bodies)
@@ -42,13 +45,12 @@ def index_some(connection: sqlite3.Connection, limit: int) -> int:
     return len(rows)
 
 
-def _words(text: str | None) -> str:
+def _words(text: str | None, *, without: str | None = None) -> str:
     if text is None:
         return ""
     value: Any = msgspec.json.decode(text)
-    if isinstance(value, dict) and "kibitz" in value:
-        # What the SDK says about the machine is the same on every call and nobody searches for it.
-        value = {key: each for key, each in value.items() if key != "kibitz"}  # pyright: ignore[reportUnknownVariableType]
+    if without is not None:
+        value.pop(without, None)
     return texts(value)
 
 
