@@ -170,6 +170,8 @@ def use(session: Session | None) -> None:
         atexit.register(_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_after_fork)
+    if session is not None:
+        _end_with_worker(session)
 
 
 def _exit() -> None:
@@ -177,13 +179,27 @@ def _exit() -> None:
     if session is None:
         return
     report = session.finish()
-    if session.settings.print_summary and (
+    if (
         report.calls_sent
         or report.feedback_sent
         or report.recovered
         or not report.complete
         or report.running
     ):
+        _say(session, report)
+
+
+def _exit_worker() -> None:
+    """The same for a worker of `multiprocessing`, of which there are many: it speaks up where something is not sent."""
+    session = current()
+    if session is not None:
+        report = session.finish()
+        if not report.complete:
+            _say(session, report)
+
+
+def _say(session: Session, report: FlushReport) -> None:
+    if session.settings.print_summary:
         # To the stream itself: logging may be shut down by now.
         try:
             sys.stderr.write(f"{report}\n")
@@ -196,12 +212,23 @@ def _after_fork() -> None:
     if session is None:
         return
     session.after_fork()
-    # A child of `multiprocessing` ends without `atexit`; it runs what it is told to after its own set-up.
+    _end_with_worker(session)
+
+
+def _end_with_worker(session: Session) -> None:
+    """Finish when this process ends as a worker of `multiprocessing`, which ends without `atexit`.
+
+    Such a process is set up after a fork, or after its main module was imported, and forgets then what it was
+    to do at its end. So it is told now, for sessions that begin later, and once more when it is set up.
+    """
     util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(session, _finalize_in_child)
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None:
+        util.register_after_fork(session, _end_with_worker_now)
+        if process.parent_process() is not None:
+            _end_with_worker_now(session)
 
 
-def _finalize_in_child(session: Session) -> None:
-    util = sys.modules["multiprocessing.util"]
-    util.Finalize(None, session.finish, exitpriority=10)
+def _end_with_worker_now(session: Session) -> None:
+    del session
+    sys.modules["multiprocessing.util"].Finalize(None, _exit_worker, exitpriority=10)
