@@ -43,6 +43,7 @@ def serve(data: str | None, host: str | None, port: int | None, open_: bool) -> 
             synchronous=loaded.synchronous,
             query_timeout_s=loaded.query_timeout_s,
             max_call_bytes=loaded.max_call_bytes,
+            upkeep=True,
         )
     except BaseException:
         listening.close()
