@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kibitz.base import jsonable, refs
+from kibitz.base import jsonable, plainjson, refs
 from kibitz.base.jsonable import Limits, from_json, to_json
 from kibitz.base.redaction import Redaction
 from kibitz.base.values import File, Markdown
@@ -491,3 +491,71 @@ def test_the_result_is_json_and_bounded_whatever_the_limit(value, size):
 
     # What is cut leaves a mark, one for each container that is open, and the last value goes over.
     assert len(content) <= size + 200 * 8 + 400
+
+
+plain_values: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(
+        ["a\0", "\ud800", "sk-" + "a1" * 12, "https://u:p@h", "Bearer " + "x" * 20, {1}, b"x"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.tuples(st.sampled_from(["cookie", "x"]), st.text(max_size=3))
+        | st.dictionaries(
+            st.text(max_size=3)
+            | st.sampled_from(["$type", "api_key", "k" * 1001, "a\0", "\ud800"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(plain_values, st.booleans())
+@settings(max_examples=500, deadline=None)
+def test_the_short_way_says_the_same_as_the_long_one(value, redacted):
+    redaction = Redaction() if redacted else None
+
+    short = jsonable.Writer(redaction=redaction).write(value)
+    long = jsonable.Writer(redaction=redaction)._write(value, 0)
+
+    assert short == long
+
+
+def test_the_short_way_is_taken_by_plain_values_alone():
+    def is_plain(value: Any) -> bool:
+        return (
+            plainjson.copy(value, max_bytes=1000, max_items=10, max_depth=3, redaction=Redaction())
+            is not None
+        )
+
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    assert is_plain({"a": [1, 2.5, None, True, "text", (1,)], "b": {}})
+    for value in (
+        math.nan,
+        math.inf,
+        {1: 2},
+        {"$type": 1},
+        {"password": "x"},
+        ("token", "x"),
+        "x" * 1001,
+        list(range(11)),
+        [[[[]]]],
+        cycle,
+        "a\0",
+        "\ud800",
+        {"\ud800": 1},
+        {1},
+        b"x",
+        1 << 5000,
+        Mode.FAST,
+        "see https://u:p@h",
+    ):
+        assert not is_plain(value), value

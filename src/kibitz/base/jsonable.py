@@ -53,7 +53,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from kibitz.base import messages, refs
+from kibitz.base import messages, plainjson, refs
 from kibitz.base import redaction as redactions
 from kibitz.base.records import FilePart, Json
 from kibitz.base.redaction import Redaction
@@ -146,6 +146,16 @@ class Writer:
     def write(self, value: object) -> Json:
         """The value as JSON; it never raises because of the value."""
         try:
+            plain = plainjson.copy(
+                value,
+                max_bytes=min(self._limits.bytes, self._left),
+                max_items=self._items,
+                max_depth=self._limits.depth,
+                redaction=self._redaction,
+            )
+            if plain is not None:
+                self._left -= plain[1]
+                return plain[0]
             return self._write(value, 0)
         except BaseException as error:  # noqa: BLE001 see there
             return self._failed(value, error)

@@ -107,6 +107,9 @@ _VALUES: tuple[tuple[str, tuple[tuple[str, re.Pattern[str]], ...]], ...] = (
     ),
     (":", (("://", re.compile(r"(?<=://)[^\s/:@]{1,256}:[^\s/@]{1,256}(?=@)")),)),
 )
+_SIGNS = tuple(
+    (character.encode(), tuple(sign.encode() for sign, _ in kinds)) for character, kinds in _VALUES
+)
 REDACTED_TEXT = "[redacted]"
 _MAX_REMEMBERED = 4096
 
@@ -131,6 +134,16 @@ class Redaction:
             if len(self._known) < _MAX_REMEMBERED and len(key) < 200:
                 self._known[key] = known
         return known
+
+
+def may_hold_secret(content: bytes) -> bool:
+    """Whether `scrub` may find something in a text of this JSON; False is certain."""
+    for character, signs in _SIGNS:
+        if character in content:
+            for sign in signs:
+                if sign in content:
+                    return True
+    return False
 
 
 def scrub(text: str) -> str:

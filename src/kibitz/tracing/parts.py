@@ -6,7 +6,6 @@ import linecache
 import platform
 import socket
 import sys
-from collections.abc import Mapping
 from typing import Any, cast
 
 from kibitz.base import clock, jsonable, redaction, refs
@@ -88,10 +87,7 @@ class Assembler:
         )
         if name is not None:
             fields["display_name"] = _label(_display_name(name, inputs))
-        attributes = self._attributes(call, op)
-        if attributes:
-            fields["attributes"], more = self._json(attributes, files)
-            size += more
+        size += self._attributes(call, op, fields, files)
         if ended:
             fields["ended_at"] = clock.from_us(call.ended_ns // 1000)
             size += self._outcome(call, fields, files)
@@ -147,19 +143,22 @@ class Assembler:
             size += 2000
         return size
 
-    def _attributes(self, call: Recording, op: Op[..., Any]) -> Mapping[str, Any] | None:
-        extra = None if call.extra is None else call.extra.attributes
-        about = self._about if call.root is None else None
-        if not (extra or op.attributes or about):
-            return call.attributes
-        merged: dict[str, Any] = {
-            **(op.attributes or {}),
-            **(call.attributes or {}),
-            **(extra or {}),
-        }
-        if about:
-            merged.setdefault("kibitz", about)
-        return merged
+    def _attributes(
+        self, call: Recording, op: Op[..., Any], fields: dict[str, Any], files: dict[str, FilePart]
+    ) -> int:
+        own = None if call.extra is None else call.extra.attributes
+        size = 0
+        result: dict[str, Any] = {}
+        if own or call.attributes or op.attributes:
+            merged = {**(op.attributes or {}), **(call.attributes or {}), **(own or {})}
+            value, size = self._json(merged, files)
+            result = cast("dict[str, Any]", value)
+        if call.root is None and self._about:
+            # JSON already, and the same for every trace.
+            result = {"kibitz": self._about, **result}
+        if result:
+            fields["attributes"] = result
+        return size
 
     def _json(self, value: object, files: dict[str, FilePart]) -> tuple[Any, int]:
         writer = jsonable.Writer(limits=self._limits, redaction=self.redaction, files=files)

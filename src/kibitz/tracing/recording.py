@@ -14,7 +14,7 @@ import random
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from kibitz.base import clock, ids
 from kibitz.tracing import failures, guard, snapshots, streams
@@ -123,7 +123,6 @@ class Recording:
         "failure",
         "held",
         "inputs",
-        "known_id",
         "kwargs",
         "lost",
         "number",
@@ -191,9 +190,10 @@ class Recording:
             guard.note(error)
 
     def _keep_inputs(self) -> int:
-        args, kwargs, op = self.args, self.kwargs, self.op
-        assert args is not None
-        assert kwargs is not None
+        # Still there: a call lets go of its arguments when it ends, and it has not begun.
+        args: Any = self.args
+        kwargs: Any = self.kwargs
+        op = self.op
         if op.postprocess_inputs is not None:
             self.inputs, size = _postprocessed_inputs(op, args, kwargs)
             return size + _CALL_BYTES
@@ -203,17 +203,19 @@ class Recording:
             args = (None, *args[1:])
         size = _CALL_BYTES
         atoms = snapshots.ATOMS
+        value: Any
+        kind: Any
         for value in args:
-            kind = type(value)  # pyright: ignore[reportUnknownVariableType] any argument
+            kind = type(value)  # pyright: ignore[reportUnknownVariableType] of any argument
             if kind is str:
-                size += len(cast("str", value))
+                size += len(value)
             elif kind not in atoms:
                 break
         else:
             for value in kwargs.values():
-                kind = type(value)  # pyright: ignore[reportUnknownVariableType] any argument
+                kind = type(value)  # pyright: ignore[reportUnknownVariableType] of any argument
                 if kind is str:
-                    size += len(cast("str", value))
+                    size += len(value)
                 elif kind not in atoms:
                     break
             else:
@@ -260,7 +262,12 @@ class Recording:
             except Exception as error:  # noqa: BLE001 a user's callback
                 # What it was meant to take out must not be stored.
                 result = Withheld(error)
-        output, size = snapshots.take(result)
+        if type(result) is str:
+            # The most frequent one by far, without a call.
+            output: object = result
+            size = len(result)
+        else:
+            output, size = snapshots.take(result)
         self.output = output if self.session.grow(self, size) else NO_ROOM
 
     def release(self) -> None:
@@ -382,7 +389,7 @@ def begin(op: OpInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recordin
         if here is None:
             parent = attributes = thread_id = None
         else:
-            scope = cast("Scope", here)
+            scope: Any = here
             if not scope.recorded:
                 return None
             parent, attributes, thread_id = scope.parent, scope.attributes, scope.thread_id

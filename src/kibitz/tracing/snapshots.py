@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
@@ -36,12 +37,12 @@ class Packed:
         self.content = content
 
 
-def take(value: object) -> tuple[object, int]:
+def take(value: Any) -> tuple[object, int]:
     """What to keep of a value, and about how many bytes that is."""
-    kind = cast("type[Any]", type(value))
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType] of any value
     if kind in ATOMS:
-        return value, (len(cast("str", value)) if kind is str or kind is bytes else 16)
-    if kind in _SIZED and len(cast("list[Any]", value)) > _LARGE:
+        return value, (len(value) if kind is str or kind is bytes else 16)
+    if kind in _SIZED and len(value) > _LARGE:
         # Packing would copy all of it, and only the first parts are recorded.
         return _copy(value)
     content = _pack(value)
@@ -52,6 +53,7 @@ def take(value: object) -> tuple[object, int]:
 
 def take_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, int]:
     """What to keep of a call's arguments; `arguments_of` gives them back."""
+    value: Any
     for value in args:
         if type(value) in _SIZED and len(value) > _LARGE:
             break
@@ -94,42 +96,48 @@ class _Refused(Exception):
     """The value holds something that is not of a built-in type."""
 
 
-class _Packer(pickle.Pickler):
-    """Packs values of built-in types and refuses all others, before any code of theirs runs."""
-
-    def __init__(self) -> None:
-        self._target = io.BytesIO()
-        super().__init__(self._target, 5)
+class _Pickler(pickle.Pickler):
+    """Writes values of built-in types and refuses all others, before any code of theirs runs."""
 
     def reducer_override(self, obj: object) -> NoReturn:
         # The pickler asks for everything that it does not write by itself.
         raise _Refused
 
-    def pack(self, value: object) -> bytes:
-        self.dump(value)
-        content = self._target.getvalue()
-        self._target.seek(0)
-        self._target.truncate()
-        self.clear_memo()
+
+def _packer() -> Callable[[object], bytes]:
+    target = io.BytesIO()
+    pickler = _Pickler(target, 5)
+    # Bound once: this is the longest step that recording takes on the caller's thread.
+    dump, clear = pickler.dump, pickler.clear_memo
+    getvalue, seek, truncate = target.getvalue, target.seek, target.truncate
+
+    def pack(value: object) -> bytes:
+        dump(value)
+        content = getvalue()
+        seek(0)
+        truncate()
+        clear()
         return content
 
+    return pack
 
-_packers: list[_Packer] = []
+
+_packers: list[Callable[[object], bytes]] = []
 """Those not in use: making one costs as much as using it. A list, as `pop` and `append` are atomic."""
 
 
 def _pack(value: object) -> bytes | None:
     """The value packed; None where it holds something that is not of a built-in type, or is too deep."""
     try:
-        packer = _packers.pop()
+        pack = _packers.pop()
     except IndexError:
-        packer = _Packer()
+        pack = _packer()
     try:
-        content = packer.pack(value)
+        content = pack(value)
     except Exception:  # noqa: BLE001 refused, or nested deeper than the stack allows
         # This packer is left half-way, and not used again.
         return None
-    _packers.append(packer)
+    _packers.append(pack)
     return content
 
 
