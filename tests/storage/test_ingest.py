@@ -191,6 +191,89 @@ def test_scores_follow_the_newest_judgement_whatever_the_order_of_arrival(store)
     ]
 
 
+def test_a_retraction_takes_back_what_its_author_said_and_keeps_it_to_be_read(store):
+    def said(output, author, seconds, feedback_id, **fields):
+        one = judgement("c1", output, author=author, seconds=seconds, feedback_id=feedback_id)
+        return msgspec.structs.replace(one, **fields)
+
+    def taken_back(feedback_id, seconds):
+        return said(
+            None,
+            "ann",
+            seconds,
+            f"r-{feedback_id}",
+            payload={},
+            runnable_ref=None,
+            retracts=feedback_id,
+        )
+
+    def standing():
+        return [each.payload["output"] for each in store.calls.get(PROJECT, "c1").feedback]
+
+    def with_mean_over(limit):
+        field = FeedbackField("runnable.x", ("output",), "mean")
+        where = Compare(field, "gt", limit)
+        return bool(store.calls.query(CallQuery(project=PROJECT, where=where)).items)
+
+    store.ingest.write(
+        batch(
+            calls=[call("c1")],
+            feedback=[said(1, "ann", 1, "a1"), said(5, "bob", 2, "b1"), said(3, "ann", 3, "a2")],
+        )
+    )
+    assert standing() == [3, 5]
+    assert with_mean_over(3.9)
+    assert not with_mean_over(4)
+
+    receipt = store.ingest.write(batch(feedback=[taken_back("a2", 4)]))
+    assert receipt.rejected == []
+    assert standing() == [5]
+    assert with_mean_over(4.9)
+    history = store.feedback.query(FeedbackQuery(project=PROJECT)).items
+    assert [(each.id, each.stands, each.retracts) for each in history] == [
+        ("r-a2", False, "a2"),
+        ("a2", False, None),
+        ("b1", True, None),
+        ("a1", False, None),
+    ]
+
+    store.ingest.write(batch(feedback=[said(2, "ann", 5, "a3")]))
+    assert standing() == [2, 5]
+
+
+def test_a_retraction_may_come_before_what_it_takes_back(store):
+    taken_back = msgspec.structs.replace(
+        judgement("c1", None, seconds=9, feedback_id="r1"),
+        payload={},
+        runnable_ref=None,
+        retracts="f1",
+    )
+    store.ingest.write(batch(calls=[call("c1")], feedback=[taken_back]))
+
+    store.ingest.write(batch(feedback=[judgement("c1", 1, seconds=1, feedback_id="f1")]))
+
+    assert store.calls.get(PROJECT, "c1").feedback == []
+
+
+def test_reactions_of_one_person_stand_beside_each_other(store):
+    def reaction(emoji, feedback_id):
+        return FeedbackPart(
+            id=feedback_id,
+            type="reaction",
+            target_ref=refs.call_ref(PROJECT, "c1"),
+            payload={"emoji": emoji},
+            author="ann",
+        )
+
+    store.ingest.write(
+        batch(calls=[call("c1")], feedback=[reaction("👍", "1"), reaction("🎉", "2")])
+    )
+
+    for emoji in "👍🎉":
+        where = Compare(FeedbackField("reaction", ("emoji",), "any"), "eq", emoji)
+        assert store.calls.query(CallQuery(project=PROJECT, where=where)).items
+
+
 def test_a_payload_with_more_leaves_than_scores_keep_is_still_filtered_exactly(store):
     many = {f"k{index}": index for index in range(200)}
     store.ingest.write(batch(calls=[call("c1"), call("c2")], feedback=[judgement("c1", many)]))

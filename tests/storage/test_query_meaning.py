@@ -184,6 +184,7 @@ NUMBERS = (
 )
 CHARACTERS = [*"abAB 01.,-_", *'"\\\n\0', "é", "Ω", "ж", "語", "🙂", "\u0301", "\u200d", "\ufeff"]
 TYPES = ["review", "review.again", "runnable.x", "runnable.a]b", "annotation.y", "note"]
+DIGESTS = ["0" * 40, "0a" * 20, "f" * 40]
 CALL_IDS = ["c0", "c1", "c2", "c3", "c4", "c5", "c6"]
 LABELS = [None, None, "", "t", "T", "é", 'a"b', "%", "t " * 200]
 
@@ -291,7 +292,9 @@ class Draw(random.Random):
         kind, _, name = type_.partition(".")
         references: dict[str, str] = {}
         if kind in ("runnable", "annotation"):
-            made_by = refs.Ref(project=project, kind="object", name=name, digest="0" * 40)
+            made_by = refs.Ref(
+                project=project, kind="object", name=name, digest=self.choice(DIGESTS)
+            )
             references[f"{kind}_ref"] = refs.format_ref(made_by)
             payload = {"output" if kind == "runnable" else "value": self.value()}
         elif type_ == "note":
@@ -317,12 +320,29 @@ class Draw(random.Random):
             **references,
         )
 
+    def retraction(self, of: FeedbackPart, feedback_id: str) -> FeedbackPart:
+        """Takes a judgement back, or means to and misses."""
+        return FeedbackPart(
+            id=feedback_id,
+            type=self.choice(TYPES) if self.rarely() else of.type,
+            target_ref=of.target_ref,
+            payload={},
+            author=self.choice([of.author, "eve"]),
+            created_at=self.moment(),
+            retracts=self.choice(["f0", "nobody", "r9"]) if self.rarely() else of.id,
+        )
+
     def batches(self, project: str) -> list[Batch]:
         """Calls and feedback in any order, cut into batches, some of it delivered twice."""
         items: list[CallPart | FeedbackPart] = []
         for call_id in self.sample(CALL_IDS, self.randrange(1, 8)):
             items += self.call(project, call_id)
-        items += [self.feedback(project, f"f{n}") for n in range(self.randrange(16))]
+        judgements = [self.feedback(project, f"f{n}") for n in range(self.randrange(16))]
+        items += judgements
+        items += [
+            self.retraction(self.choice(judgements), f"r{n}")
+            for n in range(self.choice([0, 0, 1, 3]) if judgements else 0)
+        ]
         self.shuffle(items)
         items += self.choices(items, k=self.choice([0, 0, 2]))
         batches: list[Batch] = []
@@ -426,6 +446,8 @@ class Places:
     def one(self, draw: Draw) -> tuple[Field, Any]:
         group = draw.choice(self.groups) or self.groups[0]
         field = draw.choice(group)
+        if isinstance(field, FeedbackField):
+            field = _varied(draw, field)
         if not isinstance(field, ColumnField):
             digits = sum(map(fields.is_index, field.path))
             if digits > fields.MAX_DIGIT_PARTS:
@@ -434,6 +456,28 @@ class Places:
         return field, draw.choice(
             [each for each in values if each is not reference.MISSING] or [None]
         )
+
+
+def _varied(draw: Draw, field: FeedbackField) -> FeedbackField:
+    """The same judgement asked about in another way: of other authors, versions, types."""
+    if draw.random() < 0.5:
+        return field
+    version = draw.choice([None, None, "0", "0a", "f" * 40, "1"])
+    type_ = "*" if draw.rarely() else field.type
+    # Past lists instead of by index.
+    path = tuple(part for part in field.path if not fields.is_index(part) or draw.rarely())
+    match draw.randrange(5):
+        case 0:
+            return FeedbackField(type_, (), "latest", "count", version)
+        case 1:
+            over = draw.choice(["latest", "any", "all"])
+            return FeedbackField(type_, (), over, "author", version)
+        case 2:
+            over = draw.choice(["latest", "any", "all", "min", "max"])
+            return FeedbackField(type_, (), over, "created_at", version)
+        case _:
+            over = draw.choice(fields.OVERS)
+            return FeedbackField(type_, path, over, "payload", version)
 
 
 def _below(path: tuple[str, ...], value: Any) -> Generator[tuple[tuple[str, ...], Any]]:

@@ -105,6 +105,7 @@ def _feedback(part: FeedbackPart, project: str) -> Feedback:
         author=part.author,
         author_kind=part.author_kind,
         created_at=part.created_at,
+        retracts=part.retracts,
         annotation_ref=part.annotation_ref,
         runnable_ref=part.runnable_ref,
         call_ref=part.call_ref,

@@ -22,6 +22,8 @@ RUNNABLE = "runnable."
 ANNOTATION = "annotation."
 REACTION = "reaction"
 NOTE = "note"
+COLLECTED = frozenset({REACTION, NOTE})
+"""Types of which one author's stand beside each other; of all others the author's newest replaces the last."""
 MAX_NOTE_CHARACTERS = 10_000
 MAX_PAYLOAD_BYTES = 1 << 20
 """A judgement is small; what it is about belongs in a call."""
@@ -37,7 +39,9 @@ def check(part: FeedbackPart, project: str) -> refs.Ref:
         InvalidRecord: a rule is broken; `field` says where.
     """
     target = _ref(part, "target_ref", project)
-    if part.type.startswith(RUNNABLE):
+    if part.retracts is not None:
+        _check_retraction(part)
+    elif part.type.startswith(RUNNABLE):
         _check_runnable(part, project)
     elif part.type.startswith(ANNOTATION):
         _check_annotation(part, project)
@@ -51,6 +55,19 @@ def check(part: FeedbackPart, project: str) -> refs.Ref:
                 )
         _check_plain(part)
     return target
+
+
+def _check_retraction(part: FeedbackPart) -> None:
+    if part.payload:
+        raise InvalidRecord(
+            f"a retraction of feedback {part.retracts!r} says nothing itself; its payload is {{}}",
+            field="payload",
+        )
+    for field in _REF_FIELDS:
+        if getattr(part, field) is not None:
+            raise InvalidRecord(f"a retraction takes no {field}", field=field)
+    if part.retracts == part.id:
+        raise InvalidRecord("a feedback cannot retract itself", field="retracts")
 
 
 def _check_runnable(part: FeedbackPart, project: str) -> None:

@@ -102,6 +102,8 @@ class FeedbackPart(
     """The call that produced the feedback."""
     trigger_ref: RefText | None = None
     """What triggered it: a rule, a queue."""
+    retracts: Id | None = None
+    """The id of a feedback of the same type on the same target that this one takes back; the payload is empty then."""
 
 
 class ObjectPart(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -201,10 +203,13 @@ class Feedback(Struct, frozen=True, kw_only=True):
     author: str
     author_kind: AuthorKind
     created_at: datetime
+    stands: bool = True
+    """False where it was taken back or where its author has said something newer: then it is history."""
     annotation_ref: str | None = None
     runnable_ref: str | None = None
     call_ref: str | None = None
     trigger_ref: str | None = None
+    retracts: str | None = None
 
 
 class ObjectVersion(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,12 @@ r"""Fields as text: how every spelling of a query names a place in a call.
     op, status, started_at, latency_ms …          a column of the call
     inputs.user.name, output, summary.cost        a place in one of its JSON values
     feedback.[runnable.exact].payload.output      a leaf of the newest feedback of a type
-    feedback.[runnable.exact]                     that feedback itself, for "is there any"
+    feedback.[runnable.exact].mean.payload.output the same over several authors: latest (which may be left out),
+                                                  any, all, mean, min, max, agree
+    feedback.[runnable.exact].author              who judged; .any.author: each who did
+    feedback.[runnable.exact].created_at          when; .count: how many judgements stand
+    feedback.[runnable.exact]@3f9c.payload.output made by the version whose digest begins so
+    feedback.[runnable.exact]                     the feedback itself, for "is there any"; feedback.[*] of any type
 
 Dots part the keys. `\.` is a dot in a key and `\\` a backslash; between the brackets of a type `\]` is a
 closing bracket. A part of digits is a key of an object or an index of a list (`is_index`). An empty part
@@ -18,7 +23,16 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from kibitz.base.errors import QueryError
-from kibitz.query.nodes import Column, ColumnField, FeedbackField, Field, PathField, Root
+from kibitz.query.nodes import (
+    Column,
+    ColumnField,
+    FeedbackField,
+    FeedbackPartName,
+    Field,
+    Over,
+    PathField,
+    Root,
+)
 
 MAX_CHARACTERS = 1024
 MAX_PARTS = 32
@@ -30,7 +44,11 @@ ROOTS: tuple[Root, ...] = get_args(Root)
 TIME_COLUMNS: frozenset[Column] = frozenset(("started_at", "ended_at"))
 NUMBER_COLUMNS: frozenset[Column] = frozenset(("latency_ms",))
 
+OVERS: tuple[Over, ...] = get_args(Over)
+PARTS: tuple[FeedbackPartName, ...] = get_args(FeedbackPartName)
+
 _FEEDBACK = "feedback"
+_VERSION = re.compile("[0-9a-f]{1,40}")
 _OPENING = "feedback.["
 _PAYLOAD = "payload"
 _KNOWN = (*COLUMNS, *ROOTS, _FEEDBACK)
@@ -78,9 +96,15 @@ def format(field: Field) -> str:
             return name
         case PathField(root, path):
             return f"{root}.{format_path(path)}" if path else root
-        case FeedbackField(type_, path):
-            judged = f"{_OPENING}{_escape(type_, ']')}]"
-            return f"{judged}.{_PAYLOAD}.{format_path(path)}" if path else judged
+        case FeedbackField(type_, path, over, part, version):
+            text = f"{_OPENING}{_escape(type_, ']')}]"
+            if version is not None:
+                text += f"@{version}"
+            if over != "latest":
+                text += f".{over}"
+            if part != _PAYLOAD:
+                return f"{text}.{part}"
+            return f"{text}.{_PAYLOAD}.{format_path(path)}" if path else text
 
 
 def parse_path(text: str, *, start: int = 0) -> tuple[str, ...]:
@@ -148,18 +172,67 @@ def _parse_feedback(text: str) -> FeedbackField:
         raise QueryError(
             f"field {_short(text)} names no feedback type; {_ABOUT_FEEDBACK}", at=position
         )
-    rest = text[position + 1 :]
-    if rest in ("", f".{_PAYLOAD}"):
-        return FeedbackField(type_)
-    below = f".{_PAYLOAD}."
-    if not rest.startswith(below):
-        hint = f"{text[: position + 1]}{below}{rest.lstrip('.')}"
+    return _parse_below(text, type_, position + 1)
+
+
+def _parse_below(text: str, type_: str, position: int) -> FeedbackField:
+    """What follows the type: version, authors, part, path."""
+    version = None
+    if text[position : position + 1] == "@":
+        found = _VERSION.match(text, position + 1)
+        if found is None:
+            raise QueryError(
+                f"field {_short(text)}: after '@' comes the beginning of a version's digest, 1 to 40 of 0-9 and a-f",
+                at=position + 1,
+            )
+        version = found[0]
+        position = found.end()
+    if position == len(text):
+        return FeedbackField(type_, version=version)
+    if text[position] != ".":
+        raise _unknown_below(text, position)
+    words = text[position + 1 :].split(".", 2)
+    over: Over = "latest"
+    if words[0] in OVERS:
+        over = words[0]
+        position += len(over) + 1
+        words = text[position + 1 :].split(".", 2)
+    part = words[0]
+    if position == len(text):
+        return FeedbackField(type_, (), over, version=version)
+    if part not in PARTS:
+        raise _unknown_below(text, position)
+    position += len(part) + 1
+    if part != _PAYLOAD:
+        _check_part(text, part, over, position)
+        return FeedbackField(type_, (), over, part, version)
+    if position == len(text):
+        return FeedbackField(type_, (), over, version=version)
+    path = parse_path(text[position + 1 :], start=position + 1)
+    return FeedbackField(type_, path, over, version=version)
+
+
+def _check_part(text: str, part: FeedbackPartName, over: Over, position: int) -> None:
+    if position != len(text):
         raise QueryError(
-            f"field {_short(text)}: after the type comes '.{_PAYLOAD}'; did you mean {_short(hint)}?",
-            at=position + 1,
-            suggestion=hint,
+            f"field {_short(text)}: {part} has nothing below it",
+            at=position,
+            suggestion=text[:position],
         )
-    return FeedbackField(type_, parse_path(rest[len(below) :], start=position + 1 + len(below)))
+    if part == "count" and over != "latest":
+        raise QueryError(f"field {_short(text)}: a count is over all authors already", at=position)
+    if over in ("mean", "agree") or (part == "author" and over in ("min", "max")):
+        raise QueryError(f"field {_short(text)}: there is no {over} of {part}", at=position)
+
+
+def _unknown_below(text: str, position: int) -> QueryError:
+    hint = f"{text[:position]}.{_PAYLOAD}.{text[position:].lstrip('.')}"
+    return QueryError(
+        f"field {_short(text)}: after the type comes '.{_PAYLOAD}', {', '.join(PARTS[1:])}, or first one of "
+        f"{', '.join(OVERS)}; did you mean {_short(hint)}?",
+        at=position,
+        suggestion=hint,
+    )
 
 
 def _unknown(text: str, root: str) -> QueryError:

@@ -70,8 +70,8 @@ def fitting(field: Field, value: Literal_, at: str, *, equality: bool) -> Litera
         if not equality:
             raise QueryError(f"{at}: nothing is greater or less than null; use $eq or $ne", at=at)
         return None
-    if isinstance(field, FeedbackField) and not field.path:
-        raise needs_leaf(field, at)
+    if isinstance(field, FeedbackField):
+        return _fitting_feedback(field, value, at)
     if not isinstance(field, ColumnField):
         return value
     if field.name in fields.TIME_COLUMNS:
@@ -90,6 +90,25 @@ def fitting(field: Field, value: Literal_, at: str, *, equality: bool) -> Litera
         )
     if field.name == "status" and equality:
         return shapes.word(value, at, STATUSES)
+    return value
+
+
+def _fitting_feedback(field: FeedbackField, value: Literal_, at: str) -> Literal_:
+    name = fields.format(field)
+    match field.part:
+        case "payload":
+            if not field.path:
+                raise needs_leaf(field, at)
+        case "created_at":
+            return parse_time(value, at, name)
+        case "count":
+            if isinstance(value, bool | str):
+                raise QueryError(
+                    f"{at} {shapes.short(value)} is not a number, and {name} is", at=at
+                )
+        case "author":
+            if not isinstance(value, str):
+                raise QueryError(f"{at} {shapes.short(value)} is not a text, and {name} is", at=at)
     return value
 
 

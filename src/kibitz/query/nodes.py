@@ -42,13 +42,24 @@ class PathField:
     path: tuple[str, ...] = ()
 
 
+Over = Literal["latest", "any", "all", "mean", "min", "max", "agree"]
+"""How the feedback of several authors becomes one answer; see `reference.py`."""
+FeedbackPartName = Literal["payload", "author", "created_at", "count"]
+
+
 @dataclass(frozen=True, slots=True)
 class FeedbackField:
-    """A leaf of the newest feedback of a type: `feedback.[type].payload.path`."""
+    """What the feedback of a type that stands says: `feedback.[type].payload.path`."""
 
     type: str
+    """`*` for feedback of any type."""
     path: tuple[str, ...] = ()
-    """Below the payload; empty where only the presence of the feedback is asked."""
+    """Below the payload, past lists to each of their elements; empty where only presence is asked."""
+    over: Over = "latest"
+    part: FeedbackPartName = "payload"
+    """`count` is the number of feedback that stands; `author` and `created_at` are of each of them."""
+    version: str | None = None
+    """The beginning of the digest of the scorer or specification that it must have been made by."""
 
 
 Field = ColumnField | PathField | FeedbackField

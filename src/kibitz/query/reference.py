@@ -8,8 +8,15 @@
                      lists equal nothing.
     contains         a text within a text, or within any text below an object or list; keys do not count.
                      `case_insensitive` makes the letters A-Z and a-z the same and no others.
-    feedback         the newest of the type on the call, by `created_at`, then arrival. Its payload alone
-                     counts: what it does not say is missing, whatever older feedback said.
+    feedback         Of each author the newest of the type on the call stands, by `created_at`, then arrival;
+                     of reactions and notes each. Its payload alone counts: what it does not say is missing,
+                     whatever older feedback said. A retraction takes back a feedback and what its author had
+                     said before it. With a version, only feedback that it made is there at all.
+    over             latest: the newest of those that stand. any: one of them satisfies the comparison. all:
+                     there are some and each does. mean, min, max: of their numbers, booleans as 0 and 1.
+                     agree: whether two or more say the same; missing for fewer.
+    lists            in a payload: a path goes on into each element, or the one of an index, and a comparison holds if it does for one.
+                     They have no place in an order, no mean and no agreement.
     sort             values first, in both directions; bool < number < text; text by its first
                      `SORTED_CHARACTERS`; ties by arrival in the direction of the last key.
 
@@ -18,6 +25,7 @@ Slow and obvious on purpose.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +33,7 @@ from typing import Any, Final, assert_never, cast
 
 import msgspec
 
-from kibitz.base import clock
+from kibitz.base import clock, judgements, refs
 from kibitz.base.records import Call, Feedback
 from kibitz.query import fields
 from kibitz.query.nodes import (
@@ -91,14 +99,23 @@ def matches(node: Node, record: Recorded) -> bool:
             return any(matches(each, record) for each in nodes)
         case Not(inner):
             return not matches(inner, record)
-        case Exists(field):
-            return look_up(field, record) is not MISSING
-        case In(field, values):
-            return any(_equal(look_up(field, record), value) for value in values)
-        case Contains(field, text, case_insensitive):
-            return _contains(look_up(field, record), text, case_insensitive)
-        case Compare(field, operator, value):
-            found = look_up(field, record)
+        case Exists() | In() | Contains() | Compare():
+            if isinstance(node.field, FeedbackField):
+                return _judged(node, node.field, record)
+            return _holds(node, look_up(node.field, record))
+        case _:
+            assert_never(node)
+
+
+def _holds(node: Exists | In | Contains | Compare, found: Any) -> bool:
+    match node:
+        case Exists():
+            return found is not MISSING
+        case In(_, values):
+            return any(_equal(found, value) for value in values)
+        case Contains(_, text, case_insensitive):
+            return _contains(found, text, case_insensitive)
+        case Compare(_, operator, value):
             return _equal(found, value) if operator == "eq" else _ordered(found, operator, value)
         case _:
             assert_never(node)
@@ -123,14 +140,112 @@ def look_up(field: Field, record: Recorded) -> Any:
         case PathField(root, path):
             value = getattr(record.call, root)
             return MISSING if value is msgspec.UNSET else _descend(value, path)
-        case FeedbackField(type_, path):
-            of_type = [
-                (each.created_at, n, each) for each, n in record.feedback if each.type == type_
-            ]
-            if not of_type:
-                return MISSING
-            newest = max(of_type, key=lambda entry: entry[:2])[2]
-            return _descend(newest.payload, path)
+        case FeedbackField():
+            return _judgement(field, standing(field, record))
+
+
+def standing(field: FeedbackField, record: Recorded) -> list[Feedback]:
+    """The feedback on a call that a field speaks of and that stands, newest first."""
+    ordered = sorted(record.feedback, key=lambda entry: (entry[0].created_at, entry[1]))
+    rows = [
+        each
+        for each, _ in ordered
+        if field.type in ("*", each.type) and _is_by(field.version, each)
+    ]
+    found: dict[object, Feedback] = {}
+    for index, row in enumerate(rows):
+        if row.retracts is not None:
+            continue
+        collected = row.type in judgements.COLLECTED
+        mine = row.id if collected else None
+        takers = [
+            taken
+            for taken, target in enumerate(rows)
+            if (target.type, _author(target), target.retracts) == (row.type, _author(row), None)
+            and (not collected or target.id == row.id)
+            and any(each.retracts == target.id and each.type == row.type for each in rows)
+        ]
+        if all(taken < index for taken in takers):
+            found[row.type, _author(row), mine] = row
+    return sorted(found.values(), key=rows.index, reverse=True)
+
+
+def _author(feedback: Feedback) -> tuple[str, str]:
+    return feedback.author, feedback.author_kind
+
+
+def _is_by(version: str | None, feedback: Feedback) -> bool:
+    if version is None or feedback.retracts is not None:
+        return True
+    made_by = feedback.runnable_ref or feedback.annotation_ref
+    return made_by is not None and made_by[-refs.DIGEST_LENGTH :].startswith(version)
+
+
+def _judged(node: Exists | In | Contains | Compare, field: FeedbackField, record: Recorded) -> bool:
+    """Whether a condition on feedback holds."""
+    rows = standing(field, record)
+    if field.part == "count" or field.over in ("mean", "min", "max", "agree"):
+        return _holds(node, _judgement(field, rows))
+    if not rows:
+        return _holds(node, MISSING)
+    judged = rows if field.over in ("any", "all") else rows[:1]
+    answers = (any(_holds(node, each) for each in _said(field, row)) for row in judged)
+    return all(answers) if field.over == "all" else any(answers)
+
+
+def _said(field: FeedbackField, row: Feedback) -> list[Any]:
+    """What one feedback says at a field: one value, or those of the elements of a list."""
+    if field.part == "author":
+        return [row.author]
+    if field.part == "created_at":
+        return [clock.to_us(row.created_at)]
+    return _reach(row.payload, field.path)[0] or [MISSING]
+
+
+def _judgement(field: FeedbackField, rows: list[Feedback]) -> Any:
+    """The one value that a field has over all feedback that stands; what it is sorted by."""
+    if field.part == "count":
+        return len(rows)
+    if not rows:
+        return MISSING
+    said: list[Any] = []
+    for row in rows:
+        values, through_list = (
+            _reach(row.payload, field.path)
+            if field.part == "payload"
+            else (_said(field, row), False)
+        )
+        said.append(MISSING if through_list or not values else values[0])
+    if field.over in ("latest", "any", "all"):
+        return said[0]
+    if field.over == "agree":
+        ranked = [_value(each) for each in said]
+        return MISSING if len(rows) < 2 else ranked[0] is not None and len(set(ranked)) == 1
+    numbers = [_double(each) for each in said if isinstance(each, int | float)]
+    if not numbers:
+        return MISSING
+    if field.over == "min":
+        return min(numbers)
+    if field.over == "max":
+        return max(numbers)
+    # In the order in which they were said, since a sum of doubles depends on it.
+    mean = sum(reversed(numbers)) / len(numbers)
+    return MISSING if math.isnan(mean) else mean
+
+
+def _reach(value: Any, path: tuple[str, ...], in_list: bool = False) -> tuple[list[Any], bool]:
+    """The values at a path below a payload, past lists to each element, and whether there was a list."""
+    if isinstance(value, list):
+        if path and fields.is_index(path[0]):
+            elements = cast("list[Any]", value)[int(path[0]) : int(path[0]) + 1]
+            return _reach(elements[0], path[1:], in_list) if elements else ([], in_list)
+        reached = [_reach(each, path, True)[0] for each in cast("list[Any]", value)]
+        return [each for values in reached for each in values], True
+    if not path:
+        return [value], in_list
+    if isinstance(value, dict) and path[0] in value:
+        return _reach(cast("dict[str, Any]", value)[path[0]], path[1:], in_list)
+    return [], in_list
 
 
 def _descend(value: Any, path: tuple[str, ...]) -> Any:

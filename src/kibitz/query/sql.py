@@ -9,13 +9,14 @@ Values are always parameters. What is written into the text is chosen from close
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import msgspec
 
 from kibitz.query import fields
+from kibitz.query.catalog import Catalog
+from kibitz.query.feedback_sql import FeedbackCompiler
 from kibitz.query.nodes import (
     And,
     Column,
@@ -24,7 +25,6 @@ from kibitz.query.nodes import (
     Contains,
     Exists,
     FeedbackField,
-    Field,
     In,
     Literal_,
     Node,
@@ -34,15 +34,23 @@ from kibitz.query.nodes import (
     Root,
     SortKey,
 )
+from kibitz.query.pieces import (
+    BOOL,
+    FALSE,
+    NUMBER,
+    OPERATORS,
+    SORT_CHARACTERS,
+    TEXT,
+    TRUE,
+    Param,
+    Sql,
+    by_kind,
+    double,
+    joined,
+    missing_kind,
+    one_of,
+)
 
-Param = None | int | float | str
-
-BOOL, NUMBER, TEXT = 1, 2, 3
-"""Kinds of values in the order they sort; also `scores.kind`."""
-SORT_CHARACTERS = 256
-"""Text sorts by its beginning, and scores keep no more of it."""
-
-_OPERATORS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _STATUSES = ("running", "success", "error")
 _TEXT_COLUMNS: dict[Column, str] = {
     "id": "c.id",
@@ -63,58 +71,12 @@ _NUMBER_COLUMNS: dict[Column, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A piece of a statement and its parameters, in order."""
-
-    text: str
-    params: tuple[Param, ...] = ()
-
-
-TRUE, FALSE = Sql("1"), Sql("0")
-
-
-@dataclass(frozen=True, slots=True)
-class TypeEntry:
-    """What a catalog knows of a feedback type."""
-
-    pk: int
-    indexed: bool
-    """Whether scores hold every leaf of every payload of the type."""
-
-
-class Catalog(Protocol):
-    """The integers that stand for a project's names."""
-
-    def op(self, name: str) -> int | None: ...
-    def feedback_type(self, name: str) -> TypeEntry | None: ...
-    def series(self, type_pk: int, path: tuple[str, ...]) -> int | None: ...
-
-
-def double(value: float) -> float:
-    """A number as the IEEE double it compares as."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
-def joined(pieces: list[Sql], separator: str) -> Sql:
-    """Pieces in brackets with a word between them."""
-    text = separator.join(piece.text for piece in pieces)
-    return Sql(f"({text})", tuple(param for piece in pieces for param in piece.params))
-
-
-def missing_kind(key: SortKey) -> int:
-    """The kind that stands for no value: last in the key's direction."""
-    return 0 if key.descending else 9
-
-
 class Compiler:
     """Compiles the nodes of one query for one project."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self.feedback = FeedbackCompiler(catalog)
         self.reads_payload = False
         """Whether anything compiled so far needs the payload row `p`."""
         self.joins: list[Sql] = []
@@ -132,34 +94,41 @@ class Compiler:
             case Not(inner):
                 piece = self.condition(inner)
                 return Sql(f"(NOT {piece.text})", piece.params)
-            case Compare(field, operator, value):
+            case Compare() | In() | Contains() | Exists():
+                field = node.field
+                if isinstance(field, FeedbackField):
+                    return self.feedback.condition(node, field)
+                return self._on_call(node, field, top)
+            case _:
+                assert_never(node)
+
+    def _on_call(
+        self,
+        node: Compare | In | Contains | Exists,
+        field: ColumnField | PathField,
+        top: bool,
+    ) -> Sql:
+        match node:
+            case Compare(_, operator, value):
                 return self._compare(field, operator, value, top)
-            case In(field, values):
+            case In(_, values):
                 return self._among(field, values, top)
-            case Contains(field, text, case_insensitive):
+            case Contains(_, text, case_insensitive):
                 return self._contains(field, text, case_insensitive)
-            case Exists(field):
+            case Exists():
                 return self._exists(field)
             case _:
                 assert_never(node)
 
     def score_set(self, node: Node) -> Sql | None:
         """The calls for which a condition on one score holds, as a SELECT of their pk; None where it is not one."""
-        if isinstance(node, Compare) and isinstance(node.field, FeedbackField):
-            values, test = (node.value,), _score_test("s", node.operator, node.value)
-        elif isinstance(node, In) and isinstance(node.field, FeedbackField):
-            values, test = node.values, _score_among("s", node.values)
-        else:
-            return None
-        series = self._series(node.field, values)
-        if series is None or series < 0:
-            return None
-        return Sql(
-            f"SELECT s.call FROM scores s WHERE s.series = ? AND {test.text}",
-            (series, *test.params),
-        )
+        if isinstance(node, Compare | In) and isinstance(node.field, FeedbackField):
+            return self.feedback.score_set(node, node.field)
+        return None
 
-    def _compare(self, field: Field, operator: str, value: Literal_, top: bool) -> Sql:
+    def _compare(
+        self, field: ColumnField | PathField, operator: str, value: Literal_, top: bool
+    ) -> Sql:
         match field:
             case ColumnField(name):
                 piece = self._compare_column(name, operator, value, top)
@@ -167,18 +136,6 @@ class Compiler:
             case PathField(root, path):
                 self.reads_payload = True
                 return _compare_json(_payload(root, path), path, operator, value)
-            case FeedbackField(_, path):
-                series = self._series(field, (value,))
-                if series is None:
-                    return _compare_json(self._newest_payload(field), path, operator, value)
-                if series < 0:
-                    return FALSE
-                test = _score_test("s", operator, value)
-                return Sql(
-                    "EXISTS (SELECT 1 FROM scores s"
-                    f" WHERE s.series = ? AND s.call = c.pk AND {test.text})",
-                    (series, *test.params),
-                )
             case _:
                 assert_never(field)
 
@@ -193,7 +150,7 @@ class Compiler:
                 return FALSE
             exact = isinstance(value, int) and abs(value) < 1 << 62 and name != "latency_ms"
             return Sql(
-                f"{_NUMBER_COLUMNS[name]} {_OPERATORS[operator]} ?",
+                f"{_NUMBER_COLUMNS[name]} {OPERATORS[operator]} ?",
                 (value if exact else double(value),),
             )
         if not isinstance(value, str):
@@ -203,7 +160,7 @@ class Compiler:
         if name == "status" and operator == "eq" and top:
             # In the text, since partial indexes are matched by constants only.
             return Sql(f"c.status = '{value}'") if value in _STATUSES else FALSE
-        return Sql(f"{_TEXT_COLUMNS[name]} {_OPERATORS[operator]} ?", (value,))
+        return Sql(f"{_TEXT_COLUMNS[name]} {OPERATORS[operator]} ?", (value,))
 
     def _named(self, op: str) -> Sql:
         """The calls of an op; a call that named none has the empty name."""
@@ -212,7 +169,9 @@ class Compiler:
         pk = self._catalog.op(op)
         return FALSE if pk is None else Sql("c.op = ?", (pk,))
 
-    def _among(self, field: Field, values: tuple[Literal_, ...], top: bool) -> Sql:
+    def _among(
+        self, field: ColumnField | PathField, values: tuple[Literal_, ...], top: bool
+    ) -> Sql:
         match field:
             case ColumnField(name):
                 piece = self._column_among(name, values)
@@ -220,39 +179,27 @@ class Compiler:
             case PathField(root, path):
                 self.reads_payload = True
                 return _json_among(_payload(root, path), path, values)
-            case FeedbackField(_, path):
-                series = self._series(field, values)
-                if series is None:
-                    return _json_among(self._newest_payload(field), path, values)
-                if series < 0:
-                    return FALSE
-                test = _score_among("s", values)
-                return Sql(
-                    "EXISTS (SELECT 1 FROM scores s"
-                    f" WHERE s.series = ? AND s.call = c.pk AND {test.text})",
-                    (series, *test.params),
-                )
             case _:
                 assert_never(field)
 
     def _column_among(self, name: Column, values: tuple[Literal_, ...]) -> Sql:
-        _, numbers, texts = _by_kind(values)
+        _, numbers, texts = by_kind(values)
         if name in _NUMBER_COLUMNS:
-            pieces = [_one_of(_NUMBER_COLUMNS[name], numbers)]
+            pieces = [one_of(_NUMBER_COLUMNS[name], numbers)]
         elif name == "op":
             ops: list[Param] = [self._catalog.op(str(text)) for text in texts]
-            pieces = [_one_of("c.op", [op for op in ops if op is not None])]
+            pieces = [one_of("c.op", [op for op in ops if op is not None])]
             if "" in texts:
                 pieces.append(self._named(""))
         else:
-            pieces = [_one_of(_TEXT_COLUMNS[name], texts)]
+            pieces = [one_of(_TEXT_COLUMNS[name], texts)]
         if None in values:
             pieces.append(self._compare_column(name, "eq", None, True))
         # Alone where it can be, since no index serves an OR with a constant.
         pieces = [piece for piece in pieces if piece is not FALSE] or [FALSE]
         return pieces[0] if len(pieces) == 1 else joined(pieces, " OR ")
 
-    def _contains(self, field: Field, text: str, case_insensitive: bool) -> Sql:
+    def _contains(self, field: ColumnField | PathField, text: str, case_insensitive: bool) -> Sql:
         fold = "lower({})" if case_insensitive else "{}"
         needle = _fold_ascii(text) if case_insensitive else text
         match field:
@@ -265,8 +212,6 @@ class Compiler:
             case PathField(root, path):
                 self.reads_payload = True
                 value = Sql(f"p.{root}")
-            case FeedbackField(_, path):
-                value = self._newest_payload(field)
             case _:
                 assert_never(field)
         place = _at(value, path)
@@ -294,7 +239,7 @@ class Compiler:
             )
         return found
 
-    def _exists(self, field: Field) -> Sql:
+    def _exists(self, field: ColumnField | PathField) -> Sql:
         match field:
             case ColumnField(name):
                 expression = _TEXT_COLUMNS.get(name) or _NUMBER_COLUMNS[name]
@@ -303,46 +248,8 @@ class Compiler:
                 self.reads_payload = True
                 place = _at(_payload(root, path), path)
                 return Sql(f"({place.type.text} IS NOT NULL)", place.type.params)
-            case FeedbackField(type_name, ()):
-                entry = self._catalog.feedback_type(type_name)
-                if entry is None:
-                    return FALSE
-                return Sql(
-                    "EXISTS (SELECT 1 FROM feedback f WHERE f.call = c.pk AND f.type = ?)",
-                    (entry.pk,),
-                )
-            case FeedbackField(_, path):
-                place = _at(self._newest_payload(field), path)
-                return Sql(f"({place.type.text} IS NOT NULL)", place.type.params)
             case _:
                 assert_never(field)
-
-    def _series(self, field: FeedbackField, values: tuple[Literal_, ...]) -> int | None:
-        """The series that answers a comparison; -1 where nothing can match; None where scores cannot tell."""
-        for value in values:
-            if value is None or (isinstance(value, str) and len(value) >= SORT_CHARACTERS):
-                return None
-        return self.series_of(field)
-
-    def series_of(self, field: FeedbackField) -> int | None:
-        """The series of a field; -1 where it has no scores at all; None where scores do not hold it all."""
-        entry = self._catalog.feedback_type(field.type)
-        if entry is None:
-            return -1
-        if not entry.indexed or not field.path or any(fields.is_index(part) for part in field.path):
-            return None
-        series = self._catalog.series(entry.pk, field.path)
-        return -1 if series is None else series
-
-    def _newest_payload(self, field: FeedbackField) -> Sql:
-        entry = self._catalog.feedback_type(field.type)
-        if entry is None:
-            return Sql("NULL")
-        return Sql(
-            "(SELECT f.payload FROM feedback f WHERE f.call = c.pk AND f.type = ?"
-            " ORDER BY f.created_at DESC, f.pk DESC LIMIT 1)",
-            (entry.pk,),
-        )
 
     # -- sorting
 
@@ -367,72 +274,13 @@ class Compiler:
             case PathField(root, path):
                 self.reads_payload = True
                 return _json_sort_terms(Sql(f"p.{root}"), path, missing)
-            case FeedbackField(_, path):
-                series = self.series_of(key.field)
-                if series is None:
-                    return _json_sort_terms(self._newest_payload(key.field), path, missing)
-                if series < 0:
-                    return [Sql(str(missing)), Sql("0.0"), Sql("''")]
-                alias = f"k{len(self.joins)}"
-                self.joins.append(
-                    Sql(
-                        f"LEFT JOIN scores {alias} ON {alias}.series = ? AND {alias}.call = c.pk",
-                        (series,),
-                    )
-                )
-                return [
-                    Sql(f"coalesce({alias}.kind, {missing})"),
-                    Sql(f"coalesce({alias}.num, 0.0)"),
-                    Sql(f"coalesce({alias}.text, '')"),
-                ]
+            case FeedbackField():
+                join, terms = self.feedback.sort_join(key, key.field, f"k{len(self.joins)}")
+                if join is not None:
+                    self.joins.append(join)
+                return terms
             case _:
                 assert_never(key.field)
-
-
-def _score_test(alias: str, operator: str, value: Literal_) -> Sql:
-    sign = _OPERATORS[operator]
-    match value:
-        case bool():
-            return Sql(f"({alias}.kind = {BOOL} AND {alias}.num {sign} ?)", (float(value),))
-        case int() | float():
-            return Sql(f"({alias}.kind = {NUMBER} AND {alias}.num {sign} ?)", (double(value),))
-        case str():
-            # num is 0 on text: named, so that the index reaches the text behind it.
-            return Sql(
-                f"({alias}.kind = {TEXT} AND {alias}.num = 0 AND {alias}.text {sign} ?)", (value,)
-            )
-        case None:
-            return FALSE
-        case _:
-            assert_never(value)
-
-
-def _score_among(alias: str, values: tuple[Literal_, ...]) -> Sql:
-    """Equal to one of the values, however many: a chain of OR would be too deep for SQLite at a thousand."""
-    bools, numbers, texts = _by_kind(values)
-    return joined(
-        [
-            _one_of(f"{alias}.kind = {BOOL} AND {alias}.num", bools),
-            _one_of(f"{alias}.kind = {NUMBER} AND {alias}.num", numbers),
-            _one_of(f"{alias}.kind = {TEXT} AND {alias}.num = 0 AND {alias}.text", texts),
-        ],
-        " OR ",
-    )
-
-
-def _by_kind(values: tuple[Literal_, ...]) -> tuple[list[Param], list[Param], list[Param]]:
-    """Booleans and numbers as doubles, and texts."""
-    return (
-        [float(value) for value in values if isinstance(value, bool)],
-        [double(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)],
-        [value for value in values if isinstance(value, str)],
-    )
-
-
-def _one_of(expression: str, params: list[Param], before: tuple[Param, ...] = ()) -> Sql:
-    if not params:
-        return FALSE
-    return Sql(f"({expression} IN ({', '.join('?' * len(params))}))", (*before, *params))
 
 
 # -- places in JSON
@@ -510,7 +358,7 @@ def _is_out_of_reach(part: str) -> bool:
 
 def _compare_json(container: Sql, path: tuple[str, ...], operator: str, value: Literal_) -> Sql:
     place = _at(container, path)
-    sign = _OPERATORS[operator]
+    sign = OPERATORS[operator]
     if value is None:
         if operator != "eq":
             return FALSE
@@ -538,16 +386,16 @@ def _json_among(container: Sql, path: tuple[str, ...], values: tuple[Literal_, .
     place = _at(container, path)
     kind, value = place.type, place.value
     before = (*kind.params, *value.params)
-    bools, numbers, texts = _by_kind(values)
+    bools, numbers, texts = by_kind(values)
     test = joined(
         [
-            _one_of(f"{kind.text} IN ('true', 'false') AND {value.text}", bools, before),
-            _one_of(
+            one_of(f"{kind.text} IN ('true', 'false') AND {value.text}", bools, before),
+            one_of(
                 f"{kind.text} IN ('integer', 'real') AND CAST({value.text} AS REAL)",
                 numbers,
                 before,
             ),
-            _one_of(f"{kind.text} = 'text' AND {value.text}", texts, before),
+            one_of(f"{kind.text} = 'text' AND {value.text}", texts, before),
         ],
         " OR ",
     )

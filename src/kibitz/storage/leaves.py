@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from kibitz.query.sql import BOOL, NUMBER, SORT_CHARACTERS, TEXT, double
+from kibitz.query.pieces import BOOL, NUMBER, SORT_CHARACTERS, TEXT, double
 
 MAX_LEAVES = 64
 """Scores that one payload may make. A type with a larger payload is read from its JSON instead."""
@@ -17,27 +17,36 @@ Score = tuple[int, float, str]
 """(kind, num, text) as `scores` keeps it."""
 
 
-def scores(payload: dict[str, Any]) -> tuple[dict[tuple[str, ...], Score], bool]:
-    """The score of each leaf by its path, and whether these are all the leaves outside of lists."""
-    found: dict[tuple[str, ...], Score] = {}
-    complete = True
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), payload)]
+Leaf = tuple[tuple[str, ...], int]
+"""Where a leaf is: its path, without the indexes of lists on the way, and its place among the elements; 0 outside of lists."""
+
+
+def scores(payload: dict[str, Any]) -> tuple[dict[Leaf, Score], bool]:
+    """The score of each leaf by where it is, and whether these are all the leaves."""
+    found: dict[Leaf, Score] = {}
+    places: dict[tuple[str, ...], int] = {}
+    waiting: list[tuple[tuple[str, ...], Any, bool]] = [((), payload, False)]
     while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, dict):
-            if len(path) >= MAX_DEPTH:
-                complete = False
-                continue
-            entries = cast("dict[str, Any]", value)
-            waiting.extend(((*path, key), each) for key, each in entries.items())
+        path, value, in_list = waiting.pop()
+        if isinstance(value, dict | list):
+            if len(path) >= MAX_DEPTH or len(waiting) > MAX_LEAVES * 4:
+                return found, False
+            if isinstance(value, dict):
+                entries = cast("dict[str, Any]", value)
+                waiting.extend(((*path, key), each, in_list) for key, each in entries.items())
+            else:
+                waiting.extend((path, each, True) for each in reversed(cast("list[Any]", value)))
             continue
         score = _score(value)
         if score is None:
             continue
         if len(found) >= MAX_LEAVES:
             return found, False
-        found[path] = score
-    return found, complete
+        place = 0
+        if in_list:
+            place = places[path] = places.get(path, 0) + 1
+        found[path, place] = score
+    return found, True
 
 
 def _score(value: Any) -> Score | None:

@@ -57,28 +57,33 @@ SELECT last FROM sequences WHERE name = ?
 INSERT INTO sequences (name, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last
 
 -- name: insert_feedback
-INSERT INTO feedback (pk, project, id, type, call, target, author, author_kind, created_at,
+INSERT INTO feedback (pk, project, id, type, call, target, author, created_at, stands, retracts,
     annotation_ref, runnable_ref, call_ref, trigger_ref, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: standing_feedback
 -- Which of these ids (a JSON list) a project has.
 SELECT f.id FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id = e.value
 
--- name: newest_feedback
--- The newest feedback of a type on a call, as (created_at, pk).
-SELECT created_at, pk FROM feedback WHERE call = ? AND type = ?
-ORDER BY created_at DESC, pk DESC LIMIT 1
+-- name: feedback_on_call
+-- All feedback of a type on a call: (pk, id, author, created_at, retracts, stands).
+SELECT pk, id, author, created_at, retracts, stands FROM feedback WHERE call = ? AND type = ?
+
+-- name: payload_of_feedback
+SELECT payload FROM feedback WHERE pk = ?
+
+-- name: let_stand
+UPDATE feedback SET stands = ? WHERE pk = ?
 
 -- name: count_feedback
 UPDATE feedback_types SET rows = rows + ?, unindexed = unindexed + ? WHERE pk = ?
 
 -- name: insert_score
-INSERT INTO scores (series, call, kind, num, text) VALUES (?, ?, ?, ?, ?)
+INSERT INTO scores (series, call, source, place, role, kind, num, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: standing_scores
--- The scores of a call that come from one feedback type, as (series, kind).
-SELECT x.series, x.kind FROM series s CROSS JOIN scores x ON x.series = s.pk AND x.call = ?
+-- The scores of a call that come from one feedback type, as (series, kind, role, place).
+SELECT x.series, x.kind, x.role, x.place FROM series s CROSS JOIN scores x ON x.series = s.pk AND x.call = ?
 WHERE s.type = ?
 
 -- name: delete_score
@@ -98,6 +103,10 @@ ON CONFLICT DO NOTHING
 
 -- name: insert_file
 INSERT INTO files (project, digest, media_type, content) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: score_count
+-- How many calls have a value in a series.
+SELECT coalesce(max(bools + numbers + texts), 0) FROM series WHERE pk = ?
 
 -- name: count_calls
 SELECT coalesce(sum(calls), 0) FROM rollups WHERE project = ?
@@ -126,7 +135,8 @@ WITH used AS MATERIALIZED (
     WHERE q.name = ? ORDER BY s.bools + s.numbers + s.texts DESC, s.pk LIMIT ?
 )
 SELECT x.call, u.name, u.path, x.kind, x.num, x.text
-FROM used u CROSS JOIN json_each(?) e CROSS JOIN scores x ON x.series = u.pk AND x.call = e.value
+FROM used u CROSS JOIN json_each(?) e
+CROSS JOIN scores x ON x.series = u.pk AND x.call = e.value AND x.role IN (1, 4)
 
 -- name: score_columns
 -- What the feedback of a project says: (type, path, bools, numbers, texts), most used first.

@@ -13,7 +13,7 @@ from kibitz.base import clock
 from kibitz.base.errors import NotFound
 from kibitz.base.records import Call, Count, ExceptionInfo, Feedback, Page
 from kibitz.query.nodes import ALL_COLUMNS, CallColumn, CallQuery, Node
-from kibitz.query.sql import BOOL, NUMBER, TEXT
+from kibitz.query.pieces import BOOL, NUMBER, TEXT
 from kibitz.storage import statements
 from kibitz.storage.sqlite import feedback_reading, planning
 from kibitz.storage.sqlite.connection import Readers
@@ -112,7 +112,7 @@ def _fetch(
     by_pk: dict[int, Any] = {row[0]: row for row in rows}
     feedback: dict[int, list[Feedback]] = {}
     if "feedback" in columns:
-        feedback = feedback_reading.newest_of_calls(connection, project, pks)
+        feedback = feedback_reading.standing_on_calls(connection, project, pks)
     scores: dict[int, dict[str, dict[str, Any]]] = {}
     if "scores" in columns:
         scores = _scores(connection, project, wanted)

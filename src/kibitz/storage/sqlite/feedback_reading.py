@@ -18,10 +18,11 @@ from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
-_COLUMNS = """f.pk, f.id, t.name, c.id, g.text, f.payload, f.author, f.author_kind, f.created_at,
-    a.text, n.text, f.call_ref, q.text, f.call"""
+_COLUMNS = """f.pk, f.id, t.name, c.id, g.text, f.payload, w.name, w.kind, f.created_at,
+    a.text, n.text, f.call_ref, q.text, f.call, f.stands, f.retracts"""
 _FROM = """FROM feedback f
     JOIN feedback_types t ON t.pk = f.type
+    JOIN authors w ON w.pk = f.author
     LEFT JOIN calls c ON c.pk = f.call
     LEFT JOIN refs g ON g.pk = f.target
     LEFT JOIN refs a ON a.pk = f.annotation_ref
@@ -52,7 +53,7 @@ class SqliteFeedback:
                 conditions.append(condition)
                 params += [params[0], target] if condition.startswith("f.call") else [target]
             if query.author is not None:
-                conditions.append("f.author = ?")
+                conditions.append("w.name = ?")
                 params.append(query.author)
             if query.cursor is not None:
                 conditions.append("(f.created_at, f.pk) < (?, ?)")
@@ -98,24 +99,17 @@ def _kinds(bools: int, numbers: int, texts: int) -> list[Literal["bool", "number
     return kinds
 
 
-def newest_of_calls(
+def standing_on_calls(
     connection: sqlite3.Connection, project: str, pks: list[int]
 ) -> dict[int, list[Feedback]]:
-    """The newest feedback of each type and author on calls, newest first, by the call's pk."""
+    """The feedback that stands on calls, newest first, by the call's pk."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} {_FROM} WHERE f.call IN (SELECT value FROM json_each(?))"
+        f"SELECT {_COLUMNS} {_FROM} WHERE f.call IN (SELECT value FROM json_each(?)) AND f.stands > 0"
         " ORDER BY f.created_at DESC, f.pk DESC",
         (msgspec.json.encode(pks).decode(),),
     )
     found: dict[int, list[Feedback]] = {}
-    seen: set[tuple[Any, ...]] = set()
     for row in rows:
-        # Reactions and notes stand beside each other; a judgement replaces the author's last.
-        each = (row[13], row[2], row[6], row[7])
-        if row[2] not in ("reaction", "note"):
-            if each in seen:
-                continue
-            seen.add(each)
         found.setdefault(row[13], []).append(_feedback(project, row))
     return found
 
@@ -135,6 +129,8 @@ def _feedback(project: str, row: Any) -> Feedback:
         runnable_ref=row[10],
         call_ref=None if row[11] is None else refs.call_ref(project, row[11]),
         trigger_ref=row[12],
+        stands=row[14] > 0,
+        retracts=row[15],
     )
 
 

@@ -8,26 +8,18 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kibitz.query.sql import BOOL, NUMBER, TEXT
-from kibitz.storage import statements
-from kibitz.storage.leaves import Score
+from kibitz.query.pieces import BOOL, NUMBER, TEXT
+from kibitz.storage import leaves, standing, statements
 from kibitz.storage.sqlite.call_writing import CallWriter
-from kibitz.storage.sqlite.names import Path, WriterNames
+from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import PreparedFeedback
 
 _SQL = statements.load("sqlite.sql")
+_COUNTED = frozenset({standing.ALONE, standing.NEWEST_OF_SEVERAL, standing.ELEMENT})
+"""Roles that count as having a value now: what columns are offered by."""
 
-
-@dataclass(slots=True)
-class _Newest:
-    """The newest feedback of a type on a call."""
-
-    at: tuple[int, int]
-    """(created_at, pk)"""
-    scores: dict[Path, Score] | None
-    """None where the newest row stood before this transaction and its scores stand."""
-    replaces: bool
-    """Whether scores of an older row stand and must go."""
+_Counts = defaultdict[tuple[int, int], int]
+"""By series and kind."""
 
 
 @dataclass(slots=True)
@@ -38,6 +30,8 @@ class _Pending:
     call: int | None
     is_new_call: bool
     target: int | None
+    author: int
+    pk: int = 0
 
 
 @dataclass(slots=True)
@@ -50,7 +44,6 @@ class FeedbackWriter:
     _pending: dict[tuple[int, str], _Pending] = field(
         default_factory=dict[tuple[int, str], _Pending]
     )
-    _newest: dict[tuple[int, int], _Newest] = field(default_factory=dict[tuple[int, int], _Newest])
 
     def add(self, project: int, item: PreparedFeedback) -> None:
         """Take one feedback in. An id that is there already is taken for a second delivery."""
@@ -64,7 +57,15 @@ class FeedbackWriter:
         else:
             target = self.names.ref(self.connection, item.target_ref)
         type_pk = self.names.type(self.connection, project, item.type)
-        self._pending[key] = _Pending(project, item, type_pk, call, is_new, target)
+        self._pending[key] = _Pending(
+            project,
+            item,
+            type_pk,
+            call,
+            is_new,
+            target,
+            self.names.author(self.connection, project, item.author, item.author_kind),
+        )
 
     def flush(self) -> None:
         """Write rows, scores and counts."""
@@ -72,15 +73,28 @@ class FeedbackWriter:
         if not self._pending:
             return
         pk = self._last_pk()
-        rows: list[tuple[None | int | str, ...]] = []
+        together: defaultdict[tuple[int, int], list[_Pending]] = defaultdict(list)
         for pending in self._pending.values():
             pk += 1
-            rows.append(self._row(pk, pending))
-            self._follow(pk, pending)
-        self.connection.executemany(_SQL["insert_feedback"], rows)
+            pending.pk = pk
+            if pending.call is not None:
+                together[pending.call, pending.type].append(pending)
+        stands: dict[int, int] = {}
+        scores: list[tuple[int, list[standing.ScoreRow]]] = []
+        counts: _Counts = defaultdict(int)
+        for (call, type_pk), arrived in together.items():
+            judged = self._work_out(call, type_pk, arrived, stands, counts)
+            scores.append((call, standing.scores(judged)))
+        self.connection.executemany(
+            _SQL["insert_feedback"],
+            [
+                self._row(each, stands.get(each.pk, standing.STANDS))
+                for each in self._pending.values()
+            ],
+        )
         self.connection.execute(_SQL["keep_last_pk"], ("feedback", pk))
         self._count_types()
-        self._write_scores()
+        self._write_scores(together, scores, counts)
 
     def _drop_delivered(self) -> None:
         by_project: defaultdict[int, list[str]] = defaultdict(list)
@@ -98,19 +112,20 @@ class FeedbackWriter:
         row = self.connection.execute(_SQL["last_pk"], ("feedback",)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def _row(self, pk: int, pending: _Pending) -> tuple[None | int | str, ...]:
+    def _row(self, pending: _Pending, stands: int) -> tuple[None | int | str, ...]:
         item = pending.item
         ref = self.names.ref
         return (
-            pk,
+            pending.pk,
             pending.project,
             item.id,
             pending.type,
             pending.call,
             pending.target,
-            item.author,
-            item.author_kind,
+            pending.author,
             item.created_at,
+            stands,
+            item.retracts,
             ref(self.connection, item.annotation_ref),
             ref(self.connection, item.runnable_ref),
             item.call_id,
@@ -118,22 +133,49 @@ class FeedbackWriter:
             item.payload,
         )
 
-    def _follow(self, pk: int, pending: _Pending) -> None:
-        """Keep track of which row is the newest on its call, and what its scores are."""
-        if pending.call is None:
-            return
-        key = (pending.call, pending.type)
-        newest = self._newest.get(key)
-        if newest is None and not pending.is_new_call:
-            row = self.connection.execute(_SQL["newest_feedback"], key).fetchone()
-            if row is not None:
-                newest = self._newest[key] = _Newest((row[0], row[1]), None, replaces=False)
-        at = (pending.item.created_at, pk)
-        if newest is None:
-            self._newest[key] = _Newest(at, pending.item.scores, replaces=False)
-        elif at > newest.at:
-            replaces = newest.replaces or newest.scores is None
-            self._newest[key] = _Newest(at, pending.item.scores, replaces)
+    def _work_out(
+        self,
+        call: int,
+        type_pk: int,
+        arrived: list[_Pending],
+        stands: dict[int, int],
+        counts: _Counts,
+    ) -> list[standing.Judged]:
+        """What stands of a type on a call now that these have arrived; what stood so far is brought to it."""
+        stood: dict[int, int] = {}
+        before: list[standing.Row] = []
+        if not arrived[0].is_new_call:
+            for *row, was in self.connection.execute(_SQL["feedback_on_call"], (call, type_pk)):
+                before.append(standing.Row(*row))
+                stood[row[0]] = was
+        if len(arrived) == 1 and not before and arrived[0].item.retracts is None:
+            only = arrived[0]
+            stands[only.pk] = standing.NEWEST
+            return [standing.Judged(only.pk, standing.NEWEST, only.item.leaves)]
+        rows = before + [
+            standing.Row(
+                each.pk, each.item.id, each.author, each.item.created_at, each.item.retracts
+            )
+            for each in arrived
+        ]
+        now = standing.stand(arrived[0].item.type, rows)
+        stands.update((pk, how) for pk, how in now.items() if pk not in stood)
+        self.connection.executemany(
+            _SQL["let_stand"],
+            [(now[pk], pk) for pk, was in stood.items() if now[pk] != was],
+        )
+        if stood:
+            self._remove_scores(call, type_pk, counts)
+        leaves_of = {each.pk: each.item.leaves for each in arrived}
+        return [
+            standing.Judged(pk, how, leaves_of[pk] if pk in leaves_of else self._leaves(pk))
+            for pk, how in now.items()
+            if how != standing.GONE
+        ]
+
+    def _leaves(self, pk: int) -> dict[leaves.Leaf, leaves.Score]:
+        row = self.connection.execute(_SQL["payload_of_feedback"], (pk,)).fetchone()
+        return leaves.scores(msgspec.json.decode(row[0]))[0]
 
     def _count_types(self) -> None:
         counts: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
@@ -145,18 +187,19 @@ class FeedbackWriter:
             [(rows, unindexed, type_pk) for type_pk, (rows, unindexed) in counts.items()],
         )
 
-    def _write_scores(self) -> None:
-        counts: defaultdict[tuple[int, int], int] = defaultdict(int)
-        rows: list[tuple[int, int, int, float, str]] = []
-        for (call, type_pk), newest in self._newest.items():
-            if newest.scores is None:
-                continue
-            if newest.replaces:
-                self._remove_scores(call, type_pk, counts)
-            for path, (kind, num, text) in newest.scores.items():
+    def _write_scores(
+        self,
+        together: dict[tuple[int, int], list[_Pending]],
+        scores: list[tuple[int, list[standing.ScoreRow]]],
+        counts: _Counts,
+    ) -> None:
+        rows: list[tuple[int, int, int, int, int, int, float, str]] = []
+        for (_, type_pk), (call, found) in zip(together, scores, strict=True):
+            for path, source, place, role, kind, num, text in found:
                 series = self.names.one_series(self.connection, type_pk, path)
-                rows.append((series, call, kind, num, text))
-                counts[series, kind] += 1
+                rows.append((series, call, source, place, role, kind, num, text))
+                if role in _COUNTED and place <= 1:
+                    counts[series, kind] += 1
         self.connection.executemany(_SQL["insert_score"], rows)
         self.connection.executemany(
             _SQL["count_scores"],
@@ -167,10 +210,9 @@ class FeedbackWriter:
             ],
         )
 
-    def _remove_scores(
-        self, call: int, type_pk: int, counts: defaultdict[tuple[int, int], int]
-    ) -> None:
-        standing = self.connection.execute(_SQL["standing_scores"], (call, type_pk)).fetchall()
-        for series, kind in standing:
-            counts[series, kind] -= 1
-            self.connection.execute(_SQL["delete_score"], (series, call))
+    def _remove_scores(self, call: int, type_pk: int, counts: _Counts) -> None:
+        found = self.connection.execute(_SQL["standing_scores"], (call, type_pk)).fetchall()
+        for series, kind, role, place in found:
+            if role in _COUNTED and place <= 1:
+                counts[series, kind] -= 1
+        self.connection.executemany(_SQL["delete_score"], {(series, call) for series, *_ in found})

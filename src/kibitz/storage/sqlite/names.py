@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from kibitz.base.errors import NotFound
-from kibitz.query.sql import TypeEntry
+from kibitz.query.catalog import TypeEntry
 from kibitz.storage import statements
 
 _SQL = statements.load("sqlite.sql")
@@ -30,12 +30,15 @@ class WriterNames:
     projects: dict[str, int] = field(default_factory=dict[str, int])
     ops: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     refs: dict[str, int] = field(default_factory=dict[str, int])
+    authors: dict[tuple[int, str, str], int] = field(
+        default_factory=dict[tuple[int, str, str], int]
+    )
     types: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     series: dict[tuple[int, Path], int] = field(default_factory=dict[tuple[int, Path], int])
 
     def forget(self) -> None:
         """After a roll-back: nothing learnt in it may be true."""
-        for known in (self.projects, self.ops, self.refs, self.types, self.series):
+        for known in (self.projects, self.ops, self.refs, self.authors, self.types, self.series):
             known.clear()
 
     def project(self, connection: sqlite3.Connection, name: str, now: int) -> int:
@@ -71,6 +74,25 @@ class WriterNames:
                 # References to threads and messages are as many as these; versions of ops are few.
                 self.refs.clear()
             self.refs[text] = pk
+        return pk
+
+    def author(self, connection: sqlite3.Connection, project: int, name: str, kind: str) -> int:
+        pk = self.authors.get((project, name, kind))
+        if pk is None:
+            connection.execute(
+                "INSERT INTO authors (project, name, kind) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (project, name, kind),
+            )
+            pk = _pk(
+                connection,
+                "SELECT pk FROM authors WHERE project = ? AND name = ? AND kind = ?",
+                project,
+                name,
+                kind,
+            )
+            if len(self.authors) > 100_000:
+                self.authors.clear()
+            self.authors[project, name, kind] = pk
         return pk
 
     def type(self, connection: sqlite3.Connection, project: int, name: str) -> int:
@@ -109,7 +131,7 @@ def _pk(connection: sqlite3.Connection, statement: str, *params: int | str) -> i
 
 
 class ReadCatalog:
-    """The names of one project within one read transaction; satisfies `query.sql.Catalog`."""
+    """The names of one project within one read transaction; satisfies `query.catalog.Catalog`."""
 
     def __init__(self, connection: sqlite3.Connection, project: int) -> None:
         self._connection = connection

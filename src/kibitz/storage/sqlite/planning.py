@@ -31,12 +31,17 @@ from kibitz.query.nodes import (
     Node,
     SortKey,
 )
-from kibitz.query.sql import Compiler, Param, Sql, joined, missing_kind
+from kibitz.query.pieces import Param, Sql, joined, missing_kind
+from kibitz.query.sql import Compiler
+from kibitz.storage import statements
 from kibitz.storage.sqlite import words
 from kibitz.storage.sqlite.names import ReadCatalog
 
 FEW = 5_000
 """So many calls are checked and sorted in some 10 ms."""
+_ALWAYS_FEW = 300
+"""So many are sorted in well under a millisecond."""
+_SQL = statements.load("sqlite.sql")
 _VISIBLE = "c.started_at IS NOT NULL"
 _NEWEST_FIRST = (SortKey(ColumnField("started_at"), descending=True),)
 _SELECTIVE = frozenset({"id", "trace_id", "parent_id"})
@@ -77,7 +82,7 @@ def page(
     signature = _signature(query.where, sort)
     after = _read_cursor(query.cursor, signature)
     wanted = query.limit + 1
-    series = planner.leading_series(sort[0])
+    series = planner.leading_series(sort[0], wanted)
     if series is None:
         hits = planner.sorted_hits(sort, after, wanted)
     else:
@@ -111,17 +116,23 @@ class _Planner:
         self._where = where
         self._conjuncts = _conjuncts(where)
         self._catalog = ReadCatalog(connection, project)
+        self._few_size = 0
         self._few = self._few_calls()
 
-    def leading_series(self, first: SortKey) -> int | None:
+    def leading_series(self, first: SortKey, wanted: int) -> int | None:
         """The series whose index gives the order, where it pays to follow it; -1 where nothing is scored."""
         if not isinstance(first.field, FeedbackField):
             return None
-        if self._is_selective() or self._few is not None:
+        if self._is_selective():
             return None
-        series = Compiler(self._catalog).series_of(first.field)
+        series = Compiler(self._catalog).feedback.leading_series(first.field)
         if series is None or self._is_narrow():
             return None
+        if self._few is None:
+            return series
+        if not self._pays(wanted, "score_count", series):
+            return None
+        self._few = None
         return series
 
     def start(self) -> tuple[_Lead, Sql, Compiler]:
@@ -140,19 +151,37 @@ class _Planner:
     def sorted_hits(
         self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
     ) -> list[Hit]:
+        is_by_time = sort[0].field == ColumnField("started_at")
+        if (
+            is_by_time
+            and self._few is not None
+            and self._pays(wanted, "count_calls", self._project)
+        ):
+            self._few = None
         lead, condition, compiler = self.start()
         return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
+
+    def _pays(self, wanted: int, counting: str, of: int) -> bool:
+        """Whether to follow an index in its order and check each row, rather than take the few rows and sort them.
+
+        One row in `all / few` is among the few, so that a page is full after `wanted` times as many.
+        """
+        if self._few_size <= _ALWAYS_FEW:
+            return False
+        every = self._connection.execute(_SQL[counting], (of,)).fetchone()[0]
+        return wanted * every < self._few_size**2
 
     def scored_hits(
         self, series: int, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
     ) -> list[Hit]:
         """The calls that have the score, in the order of its index."""
-        if series < 0:
+        first, rest = sort[0], sort[1:]
+        if series < 0 or not isinstance(first.field, FeedbackField):
             return []
         _, condition, compiler = self.start()
+        is_its = Sql(compiler.feedback.sorted_rows("x", first.field))
         lead = _Lead("FROM scores x CROSS JOIN calls c ON c.pk = x.call")
-        condition = joined([Sql("x.series = ?", (series,)), condition], " AND ")
-        first, rest = sort[0], sort[1:]
+        condition = joined([Sql("x.series = ?", (series,)), is_its, condition], " AND ")
         terms = [
             _Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
         ] + _terms(compiler, rest, tie="x.call", descending=sort[-1].descending)
@@ -163,9 +192,11 @@ class _Planner:
     ) -> list[Hit]:
         """The calls that do not have it, by the other keys."""
         lead, condition, compiler = self.start()
-        if series >= 0:
+        first = sort[0].field
+        if series >= 0 and isinstance(first, FeedbackField):
             absent = Sql(
-                "NOT EXISTS (SELECT 1 FROM scores x WHERE x.series = ? AND x.call = c.pk)",
+                "NOT EXISTS (SELECT 1 FROM scores x WHERE x.series = ? AND x.call = c.pk"
+                f" AND {compiler.feedback.sorted_rows('x', first)})",
                 (series,),
             )
             condition = joined([condition, absent], " AND ")
@@ -240,6 +271,7 @@ class _Planner:
                 best = (size, candidate)
         if best is None:
             return None
+        self._few_size = best[0]
         return Sql(f"SELECT DISTINCT call AS pk FROM ({best[1].text})", best[1].params)
 
     def _is_selective(self) -> bool:

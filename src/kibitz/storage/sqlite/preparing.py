@@ -53,10 +53,11 @@ class PreparedFeedback:
     runnable_ref: str | None
     call_id: str | None
     trigger_ref: str | None
+    retracts: str | None
     payload: str
-    scores: dict[tuple[str, ...], leaves.Score]
+    leaves: dict[leaves.Leaf, leaves.Score]
     complete: bool
-    """Whether `scores` holds every leaf outside of lists."""
+    """Whether `leaves` are all the leaves."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,7 +194,7 @@ def _feedback(part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
             size=len(payload),
             limit=judgements.MAX_PAYLOAD_BYTES,
         )
-    scores, complete = leaves.scores(value)
+    found, complete = leaves.scores(value)
     return PreparedFeedback(
         id=part.id or ids.new_id(),
         type=part.type,
@@ -206,8 +207,9 @@ def _feedback(part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
         runnable_ref=part.runnable_ref,
         call_id=None if part.call_ref is None else refs.parse_ref(part.call_ref).name,
         trigger_ref=part.trigger_ref,
+        retracts=part.retracts,
         payload=payload,
-        scores=scores,
+        leaves=found,
         complete=complete,
     )
 

@@ -88,6 +88,17 @@ CREATE TABLE feedback_types (
     UNIQUE (project, name)
 );
 
+CREATE TABLE authors (
+    pk INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,                             -- person, model, program, import
+    UNIQUE (project, name, kind)
+);
+
+-- Rows are only added. Which of them count is worked out anew, from all rows of a type on a call, whenever
+-- one arrives (storage/standing.py), and kept in `stands`: 0 taken back or followed by a newer one of its author,
+-- 1 the newest of its author, 2 and of all authors.
 CREATE TABLE feedback (
     pk INTEGER PRIMARY KEY,
     project INTEGER NOT NULL REFERENCES projects (pk),
@@ -95,9 +106,10 @@ CREATE TABLE feedback (
     type INTEGER NOT NULL REFERENCES feedback_types (pk),
     call INTEGER REFERENCES calls (pk),             -- the target where it is a call
     target INTEGER REFERENCES refs (pk),            -- the target where it is anything else
-    author TEXT NOT NULL,
-    author_kind TEXT NOT NULL,
+    author INTEGER NOT NULL REFERENCES authors (pk),
     created_at INTEGER NOT NULL,
+    stands INTEGER NOT NULL,
+    retracts TEXT,                                  -- the id of the feedback that this one takes back
     annotation_ref INTEGER REFERENCES refs (pk),
     runnable_ref INTEGER REFERENCES refs (pk),
     call_ref TEXT,                                  -- the id of the call that produced it
@@ -107,6 +119,7 @@ CREATE TABLE feedback (
 
 CREATE UNIQUE INDEX feedback_id ON feedback (project, id);
 CREATE INDEX feedback_call ON feedback (call, type, created_at) WHERE call IS NOT NULL;
+CREATE INDEX feedback_retracts ON feedback (project, retracts) WHERE retracts IS NOT NULL;
 CREATE INDEX feedback_target ON feedback (target, created_at) WHERE target IS NOT NULL;
 CREATE INDEX feedback_type ON feedback (type, created_at);
 CREATE INDEX feedback_time ON feedback (project, created_at);
@@ -122,18 +135,24 @@ CREATE TABLE series (
     UNIQUE (type, path)
 );
 
--- The leaves of the newest feedback of a type on a call: what filter and sort read. No NULLs, so that
--- (kind, num, text, call) compares as one row value. kind: 1 bool, 2 number, 3 text.
+-- The leaves of the feedback that stands: what filter and sort read. No NULLs, so that (kind, num, text, call)
+-- compares as one row value. kind: 1 bool, 2 number, 3 text. role says whose value it is:
+--   1 the newest, and its author the only one      4 the newest, of several authors
+--   2 an element of a list in the newest           0 of another author
+--   3 the mean over several authors (source 0)     5 an element of a list of another author
 CREATE TABLE scores (
     series INTEGER NOT NULL REFERENCES series (pk),
     call INTEGER NOT NULL REFERENCES calls (pk),
+    source INTEGER NOT NULL,                        -- the feedback
+    place INTEGER NOT NULL,                         -- which element of a list
+    role INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     num REAL NOT NULL DEFAULT 0,
     text TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (series, call)
+    PRIMARY KEY (series, call, source, place)
 ) WITHOUT ROWID;
 
-CREATE INDEX scores_value ON scores (series, kind, num, text, call);
+CREATE INDEX scores_value ON scores (series, kind, num, text, call, role);
 
 -- Sums kept with every write, for what would otherwise read every call.
 CREATE TABLE rollups (
