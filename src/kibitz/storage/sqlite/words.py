@@ -26,7 +26,10 @@ from kibitz.storage.leaves import is_whole, texts
 _SQL = statements.load("sqlite.sql")
 _RUN = re.compile(r"[0-9A-Za-z\u0080-\U0010ffff]+")
 _MAX_WORD = 64
-_MAX_WORDS = 16
+_MAX_WORDS = 3
+"""The longest are the rarest, as a rule; a common word beside them costs more to read than it dismisses."""
+_MIN_PREFIX, _MIN_PREFIX_BESIDE_WORDS = 3, 7
+"""A prefix reads the lists of all words that begin so: thousands for two letters."""
 
 
 def index_some(connection: sqlite3.Connection, limit: int) -> int:
@@ -98,10 +101,16 @@ def _of_value(value: object) -> str | None:
 
 def _of_substring(text: str) -> str | None:
     words: list[str] = []
+    prefix = ""
     for match in _RUN.finditer(text):
         if match.start() == 0 or not _is_sure(match[0]):
             continue
-        words.append(f'"{match[0]}"' if match.end() < len(text) else f'"{match[0]}"*')
+        if match.end() < len(text):
+            words.append(f'"{match[0]}"')
+        else:
+            prefix = match[0]
+    if len(prefix) >= (_MIN_PREFIX_BESIDE_WORDS if words else _MIN_PREFIX):
+        words.append(f'"{prefix}"*')
     return _all_of(words)
 
 
@@ -110,6 +119,5 @@ def _is_sure(run: str) -> bool:
 
 
 def _all_of(words: list[str]) -> str | None:
-    # The longest are the rarest, as a rule.
     chosen = sorted(set(words), key=len, reverse=True)[:_MAX_WORDS]
     return " AND ".join(chosen) or None
