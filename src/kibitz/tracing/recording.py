@@ -25,8 +25,9 @@ NO_ROOM: Any = object()
 """Stands for an output that the exporter's queue had no room for."""
 
 
-_CALL_BYTES = 500
-"""What a call takes in memory beside its values."""
+_SMALL_OUTPUT = 2000
+_CALL_BYTES = 500 + _SMALL_OUTPUT
+"""What a call takes in memory beside its arguments; an output that is not larger is in it already."""
 
 
 class Session(Protocol):
@@ -268,7 +269,8 @@ class Recording:
             size = len(result)
         else:
             output, size = snapshots.take(result)
-        self.output = output if self.session.grow(self, size) else NO_ROOM
+        fits = size <= _SMALL_OUTPUT or self.session.grow(self, size)
+        self.output = output if fits else NO_ROOM
 
     def release(self) -> None:
         """Let go of the values, after the export."""

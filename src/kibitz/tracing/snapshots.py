@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
@@ -149,6 +149,11 @@ def _copy(value: object) -> tuple[object, int]:
         return value, copier.size
 
 
+def _is_plain_dict(kind: type[Any]) -> bool:
+    """Whether a kind of dict iterates as dicts do; one with a way of its own may have no end."""
+    return kind is OrderedDict or kind.__iter__ is dict.__iter__
+
+
 class _Copier:
     """Copies containers and leaves everything else; parts that are shared, also in a cycle, stay shared."""
 
@@ -173,7 +178,7 @@ class _Copier:
             return value
         if kind is list or kind is deque or kind is tuple:
             return self._sequence(cast("list[Any]", value), depth, whole=kind is tuple)
-        if issubclass(kind, dict):
+        if issubclass(kind, dict) and _is_plain_dict(kind):
             return self._dict(value, dict(cast("dict[Any, Any]", value)), depth)
         if kind is set:
             return set(cast("set[Any]", value))
