@@ -413,9 +413,13 @@ class Draw(random.Random):
             SortKey(self.place(places)[0], descending=self.random() < 0.5)
             for _ in range(self.randrange(4))
         ]
+        where = self.choice([None, self.leaf(places), self.leaf(places), self.node(places)])
+        if isinstance(where, Compare) and self.random() < 0.3:
+            # Sorted by what the condition is about, and by something else.
+            keys.insert(self.randrange(len(keys) + 1), SortKey(where.field, self.rarely()))
         return CallQuery(
             project=project,
-            where=self.choice([None, self.leaf(places), self.leaf(places), self.node(places)]),
+            where=where,
             sort=tuple(keys),
             limit=self.choice([1, 2, 3, 100]),
         )

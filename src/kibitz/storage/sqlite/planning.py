@@ -78,7 +78,7 @@ def page(
 ) -> tuple[list[Hit], str | None]:
     """The hits of a page in order, and the cursor of the next."""
     planner = _Planner(connection, project, query.where)
-    sort = query.sort or _NEWEST_FIRST
+    sort = planner.deciding(query.sort or _NEWEST_FIRST)
     signature = _signature(query.where, sort)
     after = _read_cursor(query.cursor, signature)
     wanted = query.limit + 1
@@ -118,6 +118,15 @@ class _Planner:
         self._catalog = ReadCatalog(connection, project)
         self._few_size = 0
         self._few = self._few_calls()
+
+    def deciding(self, sort: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
+        """The keys without those that a condition makes the same for all; the last stays, since ties go its way."""
+        fixed = {
+            node.field
+            for node in self._conjuncts
+            if isinstance(node, Compare) and node.operator == "eq"
+        }
+        return (*(key for key in sort[:-1] if key.field not in fixed), sort[-1])
 
     def leading_series(self, first: SortKey, wanted: int) -> int | None:
         """The series whose index gives the order, where it pays to follow it; -1 where nothing is scored."""
