@@ -149,9 +149,10 @@ def _copy(value: object) -> tuple[object, int]:
         return value, copier.size
 
 
-def _is_plain_dict(kind: type[Any]) -> bool:
-    """Whether a kind of dict iterates as dicts do; one with a way of its own may have no end."""
-    return kind is OrderedDict or kind.__iter__ is dict.__iter__
+def _is_dict(kind: type[Any]) -> bool:
+    """Whether it is a dict that iterates as dicts do; one with a way of its own may have no end."""
+    iterates: Any = getattr(kind, "__iter__", None)
+    return kind is OrderedDict or (issubclass(kind, dict) and iterates is dict.__iter__)  # pyright: ignore[reportUnknownMemberType] of any dict
 
 
 class _Copier:
@@ -178,7 +179,7 @@ class _Copier:
             return value
         if kind is list or kind is deque or kind is tuple:
             return self._sequence(cast("list[Any]", value), depth, whole=kind is tuple)
-        if issubclass(kind, dict) and _is_plain_dict(kind):
+        if _is_dict(kind):
             return self._dict(value, dict(cast("dict[Any, Any]", value)), depth)
         if kind is set:
             return set(cast("set[Any]", value))
