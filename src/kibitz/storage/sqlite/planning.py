@@ -120,11 +120,16 @@ class _Planner:
         self._few = self._few_calls()
 
     def deciding(self, sort: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
-        """The keys without those that a condition makes the same for all; the last stays, since ties go its way."""
+        """The keys without those that a condition makes the same for all; the last stays, since ties go its way.
+
+        Not those on feedback: a list equals each of its elements and has no place in an order.
+        """
         fixed = {
             node.field
             for node in self._conjuncts
-            if isinstance(node, Compare) and node.operator == "eq"
+            if isinstance(node, Compare)
+            and node.operator == "eq"
+            and not isinstance(node.field, FeedbackField)
         }
         return (*(key for key in sort[:-1] if key.field not in fixed), sort[-1])
 
