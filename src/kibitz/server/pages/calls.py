@@ -213,7 +213,7 @@ class CallsPage:
 def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] | Response[None]:
     """The calls that an address asks for."""
     project = addresses.parse_project(segment)
-    pairs = _pairs(request)
+    pairs = frames.query_pairs(request)
     if any(name == "field" for name, _ in pairs):
         return frames.redirect(_with_form(project, pairs))
     parsed = addresses.parse(project, pairs)
@@ -236,17 +236,13 @@ def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] |
 def count_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
     """How many calls an address finds, in words."""
     project = addresses.parse_project(segment)
-    address = addresses.parse(project, _pairs(request)).address
+    address = addresses.parse(project, frames.query_pairs(request)).address
     try:
         counted = frames.store_of(request).calls.count(project, addresses.to_node(address))
     except QueryTimeout:
         return frames.send(request, CountPage(words="many calls"))
     words = formats.count(counted.count, "call")
     return frames.send(request, CountPage(words=words if counted.exact else f"more than {words}"))
-
-
-def _pairs(request: AnyRequest) -> list[tuple[str, str]]:
-    return [(name, str(value)) for name, value in request.query_params.multi_items()]
 
 
 def _with_form(project: str, pairs: Sequence[tuple[str, str]]) -> str:

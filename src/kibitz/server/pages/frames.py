@@ -6,12 +6,13 @@ import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from kibitz.base import refs
+from kibitz.base.errors import QueryError
 from kibitz.base.records import ProjectInfo
 from kibitz.server import access
 from kibitz.server.pages import render
@@ -26,6 +27,7 @@ THEME_COOKIE = "kibitz_theme"
 NAME_COOKIE = "kibitz_name"
 YEAR_S = 365 * 86_400
 MAX_NAME_CHARACTERS = 80
+MAX_PARAMETERS = 500
 
 HEADERS = {
     "cache-control": "private, no-cache",
@@ -78,6 +80,15 @@ def frame(
         here=request.url.path + (f"?{query}" if query else ""),
         signed_in=access.COOKIE in request.cookies,
     )
+
+
+def query_pairs(request: AnyRequest) -> list[tuple[str, str]]:
+    """The parameters of an address in their order, which the framework's own reading loses; raises `QueryError`."""
+    query = request.scope["query_string"].decode("latin-1")
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        raise QueryError(f"the address has more than {MAX_PARAMETERS} parameters") from error
 
 
 def reader_name(request: AnyRequest) -> str:

@@ -214,6 +214,8 @@ function sayNeighbours(at) {
     const other = sibling(at, by);
     if (other < 0) link.removeAttribute("href");
     else link.href = pathOf(data.rows[other][ID]);
+    link.setAttribute("role", "link");
+    link.setAttribute("aria-disabled", String(other < 0));
   }
 }
 
