@@ -45,9 +45,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import PurePath
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -59,12 +60,17 @@ from kibitz.base.records import FilePart, Json
 from kibitz.base.redaction import Redaction
 from kibitz.base.values import File, Markdown
 
+T = TypeVar("T")
+
 TYPE = "$type"
 TRUNCATED = "$truncated"
 _MAX_INT_BITS = 4096
 _MAX_REPR = 2000
 _INLINE_BYTES = 4096
 _HEAD_ROWS = 10
+_NUMBERED_KEYS = 100
+_CONTAINERS = frozenset((list, tuple, dict, set, frozenset, deque))
+"""Those that end: what iterates over them is not a user's code."""
 _HEAD_COLUMNS = 100
 _ARRAY_ITEMS = 1000
 _SCRUB_MARGIN = 512
@@ -240,7 +246,11 @@ class Writer:
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> Json:
         # A copy first: another thread may go on changing a value that is kept by reference.
-        return self._object(value, list(value.items()), depth)
+        return self._object(value, self._parts(value, value.items()), depth)
+
+    def _parts(self, value: object, parts: Iterable[T]) -> list[T]:
+        """The parts of a container: all, and of a class of the program's own as many as can be kept, or one more."""
+        return list(parts if type(value) in _CONTAINERS else islice(parts, self._items + 1))
 
     def _object(self, value: object, entries: list[tuple[Any, Any]], depth: int) -> Json:
         closed = self._enter(value, depth)
@@ -251,7 +261,7 @@ class Writer:
         try:
             for key, item in entries:
                 if self._left <= 0 or self._items <= 0:
-                    result[TRUNCATED] = _truncated("object", len(result), len(entries))
+                    result[TRUNCATED] = _truncated("object", len(result), _total(value, entries))
                     break
                 self._items -= 1
                 name = self._key(key, result)
@@ -293,10 +303,13 @@ class Writer:
         name, number = text, 2
         while name in taken:
             name, number = f"{text}#{number}", number + 1
+            if number == _NUMBERED_KEYS:
+                # To count from two for each of thousands would take for ever.
+                number = max(number, len(taken))
         return name
 
     def _sequence(self, value: Iterable[Any], depth: int) -> Json:
-        items = list(value)
+        items = self._parts(value, value)
         if (
             self._redaction is not None
             and len(items) == 2
@@ -316,7 +329,7 @@ class Writer:
         try:
             for item in items:
                 if self._left <= 0 or self._items <= 0:
-                    result.append(_truncated("list", len(result), len(items)))
+                    result.append(_truncated("list", len(result), _total(value, items)))
                     break
                 self._items -= 1
                 self._left -= 1
@@ -343,7 +356,7 @@ class Writer:
         return result
 
     def _set(self, value: set[Any] | frozenset[Any], depth: int) -> Json:
-        items = list(value)
+        items = self._parts(value, value)
         try:
             items.sort()
         except Exception:  # noqa: BLE001 elements that cannot be compared are a user's values
@@ -515,6 +528,14 @@ class _Unreadable:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+
+
+def _total(value: object, parts: list[Any]) -> int:
+    """How many parts a container has; of one that does not say, how many were seen."""
+    try:
+        return max(len(parts), len(cast("list[Any]", value)))
+    except Exception:  # noqa: BLE001 a length is a user's code
+        return len(parts)
 
 
 def _truncated(kind: str, kept: int, total: int) -> Json:

@@ -106,6 +106,9 @@ class Scope:
     def enter_queue(self) -> None:
         """Nothing to do."""
 
+    def stop_early(self) -> None:
+        """Nothing to do."""
+
     def __enter__(self) -> Scope:
         return self
 
@@ -226,6 +229,12 @@ class Recording:
         self.inputs, more = snapshots.take_arguments(args, kwargs)
         return size + more
 
+    def stop_early(self) -> None:
+        """Note that whoever consumed the call's stream left it before its end."""
+        if self.extra is None:
+            self.extra = Extra()
+        self.extra.summary["stopped_early"] = True
+
     def __enter__(self) -> Recording:
         return self
 
@@ -243,6 +252,10 @@ class Recording:
             self._keep_output()
         except Exception as problem:  # noqa: BLE001 the guard of the recording path
             self.output = NOTHING
+            if kind is not None and self.failure is None:
+                # What raised must not look like a success. At the recursion limit this has to do without a call.
+                self.failure = failure = failures.Failure.__new__(failures.Failure)
+                failure.kind, failure.message, failure.frames, failure.cause = kind, "", [], None
             _note(problem)
         finally:
             self.args = self.kwargs = self.result = None
