@@ -197,9 +197,11 @@ class _GeneratorOp(Op[P, R]):
                     try:
                         sent = yield item
                     except GeneratorExit:
+                        # The consumer has had enough, which is no failure.
                         with Active(call):
                             items.close()
-                        raise
+                        call.stop_early()
+                        return None
                     except BaseException as error:  # noqa: BLE001 handed to the function, which may raise it
                         step = functools.partial(items.throw, error)
                     else:
@@ -236,9 +238,11 @@ class _AsyncGeneratorOp(Op[P, R]):
                     try:
                         sent = yield item
                     except GeneratorExit:
+                        # The consumer has had enough, which is no failure.
                         with Active(call):
                             await items.aclose()
-                        raise
+                        call.stop_early()
+                        return
                     except BaseException as error:  # noqa: BLE001 handed to the function, which may raise it
                         step = functools.partial(items.athrow, error)
                     else:
