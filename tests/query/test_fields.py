@@ -35,10 +35,33 @@ KEYS = st.sampled_from(
 PATHS = st.lists(KEYS, max_size=6).filter(
     lambda path: sum(fields.is_index(part) for part in path) <= fields.MAX_DIGIT_PARTS
 )
+VERSIONS = st.none() | st.text(alphabet="0123456789abcdef", min_size=1, max_size=40)
 FIELDS = (
     st.sampled_from(fields.COLUMNS).map(ColumnField)
     | st.builds(PathField, st.sampled_from(fields.ROOTS), PATHS.map(tuple))
-    | st.builds(FeedbackField, KEYS.filter(bool), PATHS.map(tuple))
+    | st.builds(
+        FeedbackField,
+        KEYS.filter(bool) | st.just("*"),
+        PATHS.map(tuple),
+        st.sampled_from(fields.OVERS),
+        version=VERSIONS,
+    )
+    | st.builds(
+        FeedbackField,
+        KEYS.filter(bool) | st.just("*"),
+        st.just(()),
+        st.sampled_from(["latest", "any", "all"]),
+        st.sampled_from(["author", "created_at"]),
+        VERSIONS,
+    )
+    | st.builds(
+        FeedbackField,
+        KEYS.filter(bool),
+        st.just(()),
+        st.just("latest"),
+        st.just("count"),
+        VERSIONS,
+    )
 )
 
 
@@ -79,6 +102,18 @@ def test_a_text_is_a_field_that_can_be_written_again_or_an_error(text: str) -> N
             "feedback.[runnable.x].payload.output.y",
             FeedbackField("runnable.x", ("output", "y")),
         ),
+        ("feedback.[x].mean.payload.output", FeedbackField("x", ("output",), "mean")),
+        ("feedback.[x].latest.payload.output", FeedbackField("x", ("output",))),
+        ("feedback.[x].any", FeedbackField("x", (), "any")),
+        ("feedback.[x].payload.any", FeedbackField("x", ("any",))),
+        ("feedback.[x].author", FeedbackField("x", part="author")),
+        ("feedback.[x].any.author", FeedbackField("x", (), "any", "author")),
+        ("feedback.[x].count", FeedbackField("x", part="count")),
+        ("feedback.[x].min.created_at", FeedbackField("x", (), "min", "created_at")),
+        ("feedback.[x]@3f9c", FeedbackField("x", version="3f9c")),
+        ("feedback.[x]@3f9c.payload.a", FeedbackField("x", ("a",), version="3f9c")),
+        ("feedback.[x]@0.all.payload.a", FeedbackField("x", ("a",), "all", version="0")),
+        ("feedback.[*].count", FeedbackField("*", part="count")),
         (r"feedback.[runnable.a\]b].payload.output", FeedbackField("runnable.a]b", ("output",))),
     ],
 )
@@ -101,6 +136,13 @@ def test_spellings(text: str, field: Field) -> None:
         ("feedback.[x].output", 12, "feedback.[x].payload.output"),
         ("feedback.[x]output", 12, "feedback.[x].payload.output"),
         ("feedback.[x", 11, None),
+        ("feedback.[x].mean.output", 17, "feedback.[x].mean.payload.output"),
+        ("feedback.[x].count.a", 18, "feedback.[x].count"),
+        ("feedback.[x].any.count", 22, None),
+        ("feedback.[x].mean.created_at", 28, None),
+        ("feedback.[x].max.author", 23, None),
+        ("feedback.[x]@", 13, None),
+        ("feedback.[x]@xyz.payload.a", 13, None),
         ("feedback.[].payload.a", 10, None),
         ("zzz", 0, None),
         ("", 0, None),

@@ -44,15 +44,31 @@ TEXT_COLUMNS = [
     if name not in fields.TIME_COLUMNS | fields.NUMBER_COLUMNS | {"status"}
 ]
 JSON_FIELDS = st.builds(PathField, st.sampled_from(fields.ROOTS), PATHS) | st.builds(
-    FeedbackField, TEXTS.filter(bool), PATHS.filter(bool)
+    FeedbackField,
+    TEXTS.filter(bool),
+    PATHS.filter(bool),
+    st.sampled_from(["latest", "any", "all"]),
+    version=st.sampled_from([None, "0", "3f9c"]),
 )
+JUDGED = {
+    FeedbackField("x", part="count"): "number",
+    FeedbackField("*", part="author"): "text",
+    FeedbackField("x", (), "any", "created_at"): "time",
+    FeedbackField("x", ("a",), "mean", version="0"): "number",
+    FeedbackField("x", ("a",), "agree"): "bool",
+}
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.none() | st.booleans() | NUMBERS | TEXTS | st.sampled_from(["true", "false"])
 
 
 @st.composite
 def _fields_with_values(draw: st.DrawFn) -> tuple[Field, st.SearchStrategy[Literal_]]:
-    kind = draw(st.sampled_from(["json", "text", "time", "latency", "status"]))
+    kind = draw(st.sampled_from(["json", "text", "time", "latency", "status", "judged"]))
+    if kind == "judged":
+        field = draw(st.sampled_from(list(JUDGED)))
+        times = st.integers(-(2**63), 2**63 - 1)
+        of_kind = {"number": NUMBERS, "text": TEXTS, "time": times, "bool": st.booleans()}
+        return field, st.none() | of_kind[JUDGED[field]]
     if kind == "json":
         return draw(JSON_FIELDS), VALUES
     if kind == "text":
@@ -92,7 +108,9 @@ NODES = st.recursive(
 SORTS = st.lists(
     st.builds(
         SortKey,
-        JSON_FIELDS | st.sampled_from(fields.COLUMNS).map(ColumnField),
+        JSON_FIELDS
+        | st.sampled_from(fields.COLUMNS).map(ColumnField)
+        | st.sampled_from(list(JUDGED)),
         descending=st.booleans(),
     ),
     max_size=4,
@@ -192,6 +210,19 @@ def _where(node: Any) -> Node:
             In(MATCH_FIELD, ("true", 1, True)),
         ),
         ({"$eq": [OUTPUT, {"$literal": "true"}]}, Compare(PathField("output"), "eq", "true")),
+        (
+            {"$eq": [{"$getField": "feedback.[x].author"}, {"$literal": "true"}]},
+            Compare(FeedbackField("x", part="author"), "eq", "true"),
+        ),
+        (
+            {
+                "$lt": [
+                    {"$getField": "feedback.[x].created_at"},
+                    {"$literal": "1970-01-01T00:00:01Z"},
+                ]
+            },
+            Compare(FeedbackField("x", part="created_at"), "lt", 1_000_000),
+        ),
         ({"$eq": [OUTPUT, {"$literal": "a\0"}]}, Compare(PathField("output"), "eq", "a␀")),
         ({"$eq": [OUTPUT, {"$literal": 2**64}]}, Compare(PathField("output"), "eq", 2.0**64)),
         (
@@ -276,6 +307,41 @@ def test_what_is_meant(written: Any, meant: Node) -> None:
             {"$eq": [{"$getField": "feedback.[x].payload"}, {"$literal": True}]},
             "$expr.$eq[1]",
             "$exists",
+        ),
+        (
+            {"$eq": [{"$getField": "feedback.[x].count"}, {"$literal": "1"}]},
+            "$expr.$eq[1]",
+            "'1' is not a number, and feedback.[x].count is",
+        ),
+        (
+            {"$eq": [{"$getField": "feedback.[x].mean.payload.a"}, {"$literal": True}]},
+            "$expr.$eq[1]",
+            "is not a number",
+        ),
+        (
+            {"$eq": [{"$getField": "feedback.[x].agree.payload.a"}, {"$literal": 1}]},
+            "$expr.$eq[1]",
+            "neither true nor false",
+        ),
+        (
+            {"$eq": [{"$getField": "feedback.[x].author"}, {"$literal": 1}]},
+            "$expr.$eq[1]",
+            "is not a text",
+        ),
+        (
+            {"$eq": [{"$getField": "feedback.[x].created_at"}, {"$literal": "2026-01-01"}]},
+            "$expr.$eq[1]",
+            "2026-01-01T00:00:00Z",
+        ),
+        (
+            {
+                "$contains": {
+                    "input": {"$getField": "feedback.[x].count"},
+                    "substr": {"$literal": ""},
+                }
+            },
+            "$expr.$contains.input",
+            "is a number and contains no text",
         ),
         ({"$in": [OUTPUT, {"$literal": 1}]}, "$expr.$in[1]", "is not a list"),
         ({"$in": [OUTPUT, [{"$literal": 1}] * 1001]}, "$expr.$in[1]", "at most 1,000"),

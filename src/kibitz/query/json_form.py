@@ -133,7 +133,7 @@ def parse_sort(sort: object) -> tuple[SortKey, ...]:
         if "field" not in given:
             raise QueryError(f"{where} has no field; write {{'field': 'started_at'}}", at=where)
         field = _field_text(given["field"], f"{where}.field")
-        if isinstance(field, FeedbackField) and not field.path:
+        if isinstance(field, FeedbackField) and literals.is_whole(field):
             raise literals.needs_leaf(field, f"{where}.field")
         direction = shapes.word(
             given.get("direction", "asc"), f"{where}.direction", ("asc", "desc")
@@ -262,11 +262,9 @@ class _Parser:
                     f'{at} has no {key}; write {{"input": FIELD, "substr": LITERAL}}', at=at
                 )
         field = _field(given["input"], f"{at}.input")
-        if isinstance(field, ColumnField) and field.name in (
-            fields.TIME_COLUMNS | fields.NUMBER_COLUMNS
-        ):
+        if literals.is_number(field):
             raise QueryError(
-                f"{at}.input: {field.name} is a number and contains no text; compare it with $gte and $lt",
+                f"{at}.input: {fields.format(field)} is a number and contains no text; compare it with $gte and $lt",
                 at=f"{at}.input",
             )
         text, _ = self._literal(given["substr"], f"{at}.substr")
@@ -474,8 +472,7 @@ def _field_to_json(field: Field) -> dict[str, Any]:
 
 
 def _literal_to_json(field: Field, value: Literal_) -> dict[str, Any]:
-    is_time = isinstance(field, ColumnField) and field.name in fields.TIME_COLUMNS
-    if is_time and isinstance(value, int):
+    if literals.is_time(field) and isinstance(value, int):
         return {"$literal": literals.format_time(value)}
     if literals.boolean_meant(field, value) is not None:
         return {"$literal": value, "exact": True}

@@ -74,7 +74,7 @@ def fitting(field: Field, value: Literal_, at: str, *, equality: bool) -> Litera
         return _fitting_feedback(field, value, at)
     if not isinstance(field, ColumnField):
         return value
-    if field.name in fields.TIME_COLUMNS:
+    if is_time(field):
         return parse_time(value, at, field.name)
     if field.name in fields.NUMBER_COLUMNS:
         if isinstance(value, bool | str):
@@ -94,22 +94,41 @@ def fitting(field: Field, value: Literal_, at: str, *, equality: bool) -> Litera
 
 
 def _fitting_feedback(field: FeedbackField, value: Literal_, at: str) -> Literal_:
+    if is_whole(field):
+        raise needs_leaf(field, at)
     name = fields.format(field)
-    match field.part:
-        case "payload":
-            if not field.path:
-                raise needs_leaf(field, at)
-        case "created_at":
-            return parse_time(value, at, name)
-        case "count":
-            if isinstance(value, bool | str):
-                raise QueryError(
-                    f"{at} {shapes.short(value)} is not a number, and {name} is", at=at
-                )
-        case "author":
-            if not isinstance(value, str):
-                raise QueryError(f"{at} {shapes.short(value)} is not a text, and {name} is", at=at)
+    if is_time(field):
+        return parse_time(value, at, name)
+    if is_number(field) and isinstance(value, bool | str):
+        raise QueryError(f"{at} {shapes.short(value)} is not a number, and {name} is", at=at)
+    if field.over == "agree" and not isinstance(value, bool):
+        raise QueryError(
+            f"{at} {shapes.short(value)} is neither true nor false, and {name} is", at=at
+        )
+    if field.part == "author" and not isinstance(value, str):
+        raise QueryError(f"{at} {shapes.short(value)} is not a text, and {name} is", at=at)
     return value
+
+
+def is_time(field: Field) -> bool:
+    """Whether a field holds microseconds since 1970."""
+    if isinstance(field, FeedbackField):
+        return field.part == "created_at"
+    return isinstance(field, ColumnField) and field.name in fields.TIME_COLUMNS
+
+
+def is_number(field: Field) -> bool:
+    """Whether a field never holds anything but numbers, times among them."""
+    if isinstance(field, FeedbackField):
+        return field.part in ("created_at", "count") or field.over in ("mean", "min", "max")
+    return is_time(field) or (
+        isinstance(field, ColumnField) and field.name in fields.NUMBER_COLUMNS
+    )
+
+
+def is_whole(field: FeedbackField) -> bool:
+    """Whether a field names a judgement and nothing that it says."""
+    return field.part == "payload" and not field.path
 
 
 def needs_leaf(field: FeedbackField, at: str) -> QueryError:
@@ -157,6 +176,6 @@ def format_time(microseconds: int) -> str | int:
 
 def boolean_meant(field: Field, value: Literal_) -> bool | None:
     """The boolean that a text stands for as well, in the habit of other systems' clients; mostly None."""
-    if isinstance(field, FeedbackField) and isinstance(value, str):
+    if isinstance(field, FeedbackField) and field.part == "payload" and isinstance(value, str):
         return _BOOLEAN_WORDS.get(value)
     return None
