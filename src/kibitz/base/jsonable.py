@@ -68,7 +68,7 @@ _MAX_INT_BITS = 4096
 _MAX_REPR = 2000
 _INLINE_BYTES = 4096
 _HEAD_ROWS = 10
-_NUMBERED_KEYS = 100
+_NUMBERED_KEYS = 10
 _CONTAINERS = frozenset((list, tuple, dict, set, frozenset, deque))
 """Those that end: what iterates over them is not a user's code."""
 _HEAD_COLUMNS = 100
