@@ -317,6 +317,10 @@ def questions(store: SqliteStore, known: Known) -> dict[str, Question]:
         "op_time": lambda n: within(1, op=one(n)[2]),
         "feedback_filter_sort": lambda n: judged(n, (HELPFUL_SCORE, way(n))),
         "feedback_filter_sort_same_scorer": lambda n: judged(n, (CORRECT_SCORE, way(n))),
+        "feedback_above_sort": lambda n: asked(
+            where=_compare("$gt", CORRECT_SCORE, n % 10 / 20),
+            sort=[{"field": HELPFUL_SCORE, "direction": way(n)}],
+        ),
         "feedback_two_keys": lambda n: judged(n, (MATCH, "desc"), (HELPFUL_SCORE, way(n))),
         "feedback_filter_sort_op_time": lambda n: within(
             7,

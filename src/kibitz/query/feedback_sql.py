@@ -25,7 +25,7 @@ from kibitz.query.pieces import (
     Sql,
     by_kind,
     double,
-    joined,
+    either,
     missing_kind,
     one_of,
 )
@@ -68,11 +68,17 @@ class FeedbackCompiler:
         series = self._series(field, values)
         if series is None or series < 0:
             return None
-        test = _test(field.over, _operator(node), values)
-        return Sql(
-            f"SELECT s.call FROM scores s WHERE s.series = ? AND {test.text}",
-            (series, *test.params),
-        )
+        # One search of the index for each kind of value: over an OR it would read the whole series.
+        searches = [
+            Sql(
+                f"SELECT s.call FROM scores s WHERE s.series = ? AND {test.text}"
+                f" AND {_whose(field.over)}",
+                (series, *test.params),
+            )
+            for test in _tests(_operator(node), values)
+        ]
+        text = " UNION ALL ".join(search.text for search in searches)
+        return Sql(text, tuple(param for search in searches for param in search.params))
 
     def leading_series(self, field: FeedbackField) -> int | None:
         """The series whose index has a field's order; -1 where nothing has a value, None where there is none."""
@@ -117,7 +123,7 @@ class FeedbackCompiler:
             return None
         if series < 0:
             return FALSE
-        test = _test(field.over, _operator(node), values)
+        test = _of_one_call(_test(field.over, _operator(node), values))
         if field.over != "all":
             return Sql(
                 f"EXISTS (SELECT 1 FROM scores s WHERE s.series = ? AND s.call = c.pk AND {test.text})",
@@ -207,21 +213,35 @@ def _operator(node: Compare | In) -> str:
 
 
 def _test(over: str, operator: str, values: tuple[Literal_, ...]) -> Sql:
-    whose = {"latest": _NEWEST, "mean": _MEAN}.get(over, _ANYBODY)
-    test = _score_among(values) if operator == "eq" else _score_test(operator, values[0])
-    return Sql(f"{test.text} AND {whose}", test.params)
+    test = either(_tests(operator, values))
+    return Sql(f"{test.text} AND {_whose(over)}", test.params)
 
 
-def _score_among(values: tuple[Literal_, ...]) -> Sql:
+def _whose(over: str) -> str:
+    return {"latest": _NEWEST, "mean": _MEAN}.get(over, _ANYBODY)
+
+
+def _tests(operator: str, values: tuple[Literal_, ...]) -> list[Sql]:
+    """One test for each kind of value, of which one must hold."""
+    tests = _score_among(values) if operator == "eq" else [_score_test(operator, values[0])]
+    return [test for test in tests if test is not FALSE] or [FALSE]
+
+
+def _of_one_call(test: Sql) -> Sql:
+    """The test for the rows of one call: kept from the index by value, which SQLite would search for every call."""
+    text = test.text
+    for column in ("s.kind", "s.num", "s.text"):
+        text = text.replace(column, f"+{column}")
+    return Sql(text, test.params)
+
+
+def _score_among(values: tuple[Literal_, ...]) -> list[Sql]:
     bools, numbers, texts = by_kind(values)
-    return joined(
-        [
-            one_of(f"s.kind = {BOOL} AND s.num", bools),
-            one_of(f"s.kind = {NUMBER} AND s.num", numbers),
-            one_of(f"s.kind = {TEXT} AND s.num = 0 AND s.text", texts),
-        ],
-        " OR ",
-    )
+    return [
+        one_of(f"s.kind = {BOOL} AND s.num", bools),
+        one_of(f"s.kind = {NUMBER} AND s.num", numbers),
+        one_of(f"s.kind = {TEXT} AND s.num = 0 AND s.text", texts),
+    ]
 
 
 def _score_test(operator: str, value: Literal_) -> Sql:

@@ -33,6 +33,12 @@ def joined(pieces: list[Sql], separator: str) -> Sql:
     return Sql(f"({text})", tuple(param for piece in pieces for param in piece.params))
 
 
+def either(pieces: list[Sql]) -> Sql:
+    """Pieces of which one must hold; a piece alone where it can be, since no index serves an OR with a constant."""
+    possible = [piece for piece in pieces if piece is not FALSE] or [FALSE]
+    return possible[0] if len(possible) == 1 else joined(possible, " OR ")
+
+
 def double(value: float) -> float:
     """A number as the IEEE double it compares as."""
     try:

@@ -46,6 +46,7 @@ from kibitz.query.pieces import (
     Sql,
     by_kind,
     double,
+    either,
     joined,
     missing_kind,
     one_of,
@@ -195,9 +196,7 @@ class Compiler:
             pieces = [one_of(_TEXT_COLUMNS[name], texts)]
         if None in values:
             pieces.append(self._compare_column(name, "eq", None, True))
-        # Alone where it can be, since no index serves an OR with a constant.
-        pieces = [piece for piece in pieces if piece is not FALSE] or [FALSE]
-        return pieces[0] if len(pieces) == 1 else joined(pieces, " OR ")
+        return either(pieces)
 
     def _contains(self, field: ColumnField | PathField, text: str, case_insensitive: bool) -> Sql:
         fold = "lower({})" if case_insensitive else "{}"
@@ -387,7 +386,7 @@ def _json_among(container: Sql, path: tuple[str, ...], values: tuple[Literal_, .
     kind, value = place.type, place.value
     before = (*kind.params, *value.params)
     bools, numbers, texts = by_kind(values)
-    test = joined(
+    test = either(
         [
             one_of(f"{kind.text} IN ('true', 'false') AND {value.text}", bools, before),
             one_of(
@@ -396,8 +395,7 @@ def _json_among(container: Sql, path: tuple[str, ...], values: tuple[Literal_, .
                 before,
             ),
             one_of(f"{kind.text} = 'text' AND {value.text}", texts, before),
-        ],
-        " OR ",
+        ]
     )
     among = Sql(f"coalesce({test.text}, 0)", test.params)
     if None in values:

@@ -1,0 +1,107 @@
+"""Questions about feedback stop early: the work they take does not grow with the store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import written
+
+from kibitz.base import refs
+from kibitz.base.records import Batch, CallPart, FeedbackPart
+from kibitz.query import json_form
+from kibitz.storage import sqlite
+from kibitz.storage.sqlite import functions, names, planning
+
+CALLS = 4_000
+MATCH = {"$getField": "feedback.[review].payload.match"}
+SCORE = {"$getField": "feedback.[review].payload.score"}
+OTHER = {"$getField": "feedback.[other].payload.score"}
+STEPS_PER_CALL_BACK = 100
+FEW_STEPS = 20_000
+"""Five for each call; a look at every one takes more."""
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Generator[sqlite3.Connection]:
+    folder: Path = tmp_path_factory.mktemp("steps")
+    store = sqlite.open_store(folder)
+    calls = [
+        CallPart(
+            id=f"c{n}",
+            op=f"op{n % 5}",
+            started_at=written.EPOCH + timedelta(seconds=n),
+            ended_at=written.EPOCH + timedelta(seconds=n + 1),
+        )
+        for n in range(CALLS)
+    ]
+    feedback = [
+        FeedbackPart(
+            id=f"{type_}{n}",
+            type=type_,
+            target_ref=refs.call_ref(written.PROJECT, f"c{n}"),
+            payload={"match": n % 3 == 0, "score": (n * factor) % CALLS / CALLS},
+            created_at=written.EPOCH,
+        )
+        for n in range(CALLS)
+        for type_, factor in (("review", 7), ("other", 11))
+    ]
+    receipt = store.ingest.write(Batch(project=written.PROJECT, calls=calls, feedback=feedback))
+    assert receipt.rejected == []
+    store.close()
+    opened = sqlite3.connect(store.path)
+    functions.register(opened)
+    yield opened
+    opened.close()
+
+
+def _steps(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[int, int]:
+    """How many steps SQLite takes for a page, and how many calls are on it."""
+    taken = 0
+
+    def count() -> None:
+        nonlocal taken
+        taken += STEPS_PER_CALL_BACK
+
+    query = json_form.parse_query({"project": written.PROJECT} | asked)
+    project = names.project_pk(connection, written.PROJECT)
+    connection.set_progress_handler(count, STEPS_PER_CALL_BACK)
+    try:
+        # As in a store so large that these conditions leave more than a few calls.
+        with mock.patch.object(planning, "FEW", CALLS // 40):
+            hits, _ = planning.page(connection, project, query)
+    finally:
+        connection.set_progress_handler(None, 0)
+    return taken, len(hits)
+
+
+def _sorted(field: dict[str, str], direction: str = "desc") -> list[dict[str, str]]:
+    return [{"field": field["$getField"], "direction": direction}]
+
+
+@pytest.mark.parametrize(
+    ("where", "sort"),
+    [
+        (None, None),
+        (None, _sorted(SCORE)),
+        ({"$eq": [MATCH, {"$literal": True}]}, None),
+        ({"$eq": [MATCH, {"$literal": True}]}, _sorted(OTHER)),
+        ({"$eq": [MATCH, {"$literal": True}]}, _sorted(SCORE, "asc")),
+        ({"$eq": [MATCH, {"$literal": "true"}]}, _sorted(OTHER)),
+        ({"$ne": [MATCH, {"$literal": True}]}, _sorted(OTHER)),
+        ({"$gt": [SCORE, {"$literal": 0.5}]}, _sorted(OTHER)),
+        ({"$lt": [SCORE, {"$literal": 0.9}]}, None),
+        ({"$exists": SCORE}, _sorted(OTHER)),
+        ({"$not": [{"$exists": {"$getField": "feedback.[note]"}}]}, _sorted(OTHER)),
+    ],
+)
+def test_a_page_takes_few_steps(connection: sqlite3.Connection, where: Any, sort: Any) -> None:
+    steps, calls = _steps(connection, {"query": where and {"$expr": where}, "sort": sort})
+
+    assert calls == 50
+    assert steps < FEW_STEPS
