@@ -217,7 +217,7 @@ def test_list_shows_calls_with_their_feedback(site: Site) -> None:
 
     heads = [each.all()[0].text for each in page.one("thead").all("th") if each.all()]
     assert ids(page) == ["c3", "c2", "c1"]
-    assert heads == ["Time", "Op", "Status", "Latency", "reaction", "grounded.score", "short"]
+    assert heads == ["Time", "Op", "Status", "Latency", "reaction", "grounded.", "short"]
     assert cells(page, "c1")[1:] == [
         "answer",
         "success",
@@ -238,6 +238,14 @@ def test_list_shows_root_calls_until_it_is_asked_for_all(site: Site) -> None:
 
     assert ids(page) == ["c1"]
     assert ids(site.follow(f"{PATH}/calls", page.link("All calls"))) == ["c2", "c1"]
+
+
+def test_calls_of_scorers_do_not_bury_those_they_judge(site: Site) -> None:
+    write(site, part("c1"), part("s1", 1, kind="scorer", op="length"))
+
+    assert ids(site.page(f"{PATH}/calls")) == ["c1"]
+    assert ids(site.page(f"{PATH}/calls?op=length")) == ["s1"]
+    assert ids(site.page(f"{PATH}/calls?calls=all")) == ["s1", "c1"]
 
 
 def test_clicks_filter_and_chips_take_it_back(site: Site) -> None:
@@ -361,11 +369,11 @@ def test_columns_are_chosen_in_the_address(site: Site) -> None:
     here = f"{PATH}/calls"
 
     def shown(page: Element) -> list[str]:
-        return [each.text for each in page.all("th", "c-feedback") for each in each.all("span")][:9]
+        return [each.all("button")[0].text for each in page.all("th", "c-feedback")]
 
-    assert shown(site.page(here)) == ["a.x", "b"]
+    assert shown(site.page(here)) == ["x", "b"]
     why = "feedback.[runnable.a].payload.output.why"
-    assert shown(site.page(f"{here}?col={why}")) == ["a.why"]
+    assert shown(site.page(f"{here}?col={why}")) == ["why"]
     assert shown(site.page(f"{here}?col=")) == []
 
 

@@ -131,10 +131,13 @@ def test_address_can_be_read_by_people() -> None:
     )
 
 
-def test_default_query_asks_for_root_calls() -> None:
-    assert addresses.to_node(CallsAddress(project="bot")) == Compare(
-        ColumnField("parent_id"), "eq", None
+def test_default_query_asks_for_root_calls_that_judge_nothing() -> None:
+    root = Compare(ColumnField("parent_id"), "eq", None)
+
+    assert addresses.to_node(CallsAddress(project="bot")) == And(
+        (root, Not(Compare(ColumnField("kind"), "eq", "scorer")))
     )
+    assert addresses.to_node(read("?op=length").address) == And((root, Compare(OP, "eq", "length")))
     assert addresses.to_node(CallsAddress(project="bot", nested=True)) is None
 
 

@@ -7,7 +7,7 @@
     q=TEXT                                            the inputs or the output contain the text
     expr=JSON                                         a whole condition as the HTTP API takes it
     time=1h | since=… | until=…                       when the call started
-    calls=all                                         nested calls too; root calls only without it
+    calls=all                                         nested calls and those of scorers too; root calls only without it
     sort=FIELD, sort=-FIELD                           newest first without it
     col=FIELD                                         a feedback column to show; the most used without it
     limit, cursor, back                               the page; `back` are the cursors of the pages before
@@ -25,8 +25,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, cast, get_args
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 from kibitz.base import clock, refs
 from kibitz.base.errors import QueryError
@@ -77,6 +78,11 @@ SHORT_COLUMNS: dict[str, Column] = {
     "author": "author",
 }
 _SHORT_NAMES: dict[Column, str] = {column: short for short, column in SHORT_COLUMNS.items()}
+
+SCORER = "scorer"
+"""The kind of calls that judge others."""
+_CHOOSING = frozenset(ColumnField(name) for name in ("id", "op", "op_ref", "kind", "trace_id"))
+"""Who filters by one of these knows which calls to look for, also where they judge."""
 
 PRESETS: dict[str, timedelta] = {
     "15m": timedelta(minutes=15),
@@ -481,7 +487,7 @@ def _moment(value: str, name: str) -> datetime | None:
 
 def format_query(address: CallsAddress) -> str:
     """The parameters of an address; `parse` gives the same state back."""
-    return urlencode(parameters(address), quote_via=quote, safe=PLAIN)
+    return "&".join(format_pair(name, value) for name, value in parameters(address))
 
 
 def parameters(address: CallsAddress) -> list[tuple[str, str]]:
@@ -519,10 +525,15 @@ def format_sort(key: SortKey) -> str:
 
 def format_condition(condition: Condition) -> str:
     """The `where` text of a condition."""
-    name = fields.format(condition.field).replace("%", "%25").replace(":", "%3A")
+    name = _format_field(condition.field)
     if condition.operator in NO_VALUE:
         return f"{name}:{condition.operator}"
     return f"{name}:{condition.operator}:{_value_text(_spelled(condition))}"
+
+
+@lru_cache(1024)
+def _format_field(field: Field) -> str:
+    return fields.format(field).replace("%", "%25").replace(":", "%3A")
 
 
 def condition_parameter(condition: Condition) -> tuple[str, str]:
@@ -566,6 +577,9 @@ def to_node(address: CallsAddress) -> Node | None:
     nodes: list[Node] = []
     if not address.nested:
         nodes.append(Compare(ColumnField("parent_id"), "eq", None))
+        if not any(each.field in _CHOOSING for each in address.conditions):
+            # What judged the calls would else bury them: several calls of scorers for each of the application.
+            nodes.append(Not(Compare(ColumnField("kind"), "eq", SCORER)))
     since = address.since
     if address.time:
         start = clock.now() - PRESETS[address.time]
@@ -619,4 +633,4 @@ def _condition_node(condition: Condition) -> Node:
 
 def format_pair(name: str, value: str) -> str:
     """One parameter as it stands in an address."""
-    return urlencode([(name, value)], quote_via=quote, safe=PLAIN)
+    return f"{name}={quote(value, safe=PLAIN)}"

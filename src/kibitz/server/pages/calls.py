@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -324,6 +323,7 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         scope=(
             Link(
                 label="Root calls",
+                note="Calls that no other call made; those of scorers are left out",
                 url=address.changed(nested=False, call=None).url,
                 current=not address.nested,
             ),
@@ -447,7 +447,7 @@ def _row(
         error=call.error or "",
         nested=call.parent_id is not None,
         cells=cells,
-        revision=f"{zlib.crc32(json.dumps(seen).encode()):08x}",
+        revision=f"{zlib.crc32(repr(seen).encode(errors='replace')):08x}",
         is_open=call.id == address.call,
     )
 

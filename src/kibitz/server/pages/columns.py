@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
 
 from kibitz.base import judgements
 from kibitz.base.judgements import REACTION
 from kibitz.base.records import Call, ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import ColumnField, FeedbackField, Field
+from kibitz.query.nodes import Literal_ as Scalar
 from kibitz.server.pages import addresses, formats
 from kibitz.server.pages.addresses import CallsAddress, Condition
 
@@ -29,6 +29,8 @@ class Header:
     """The head of one column, and where its clicks lead."""
 
     label: str
+    group: str
+    """The judge, where its feedback says several things and the label is one of them; else empty."""
     title: str
     """The field as queries spell it."""
     style: str
@@ -82,11 +84,18 @@ class Adder:
         query = addresses.format_query(base)
         self._field = field
         self._base = f"{base.path}?{query}&" if query else f"{base.path}?"
+        self._known: dict[tuple[type, Scalar], str] = {}
 
-    def url(self, value: Any) -> str:
+    def url(self, value: Scalar) -> str:
         """The list where the field is this value."""
-        pair = addresses.condition_parameter(Condition(self._field, "eq", value))
-        return self._base + urlencode([pair], quote_via=quote, safe=addresses.PLAIN)
+        # True and 1 are one key to a dict, and two values to a query.
+        key = (type(value), value)
+        found = self._known.get(key)
+        if found is None:
+            pair = addresses.condition_parameter(Condition(self._field, "eq", value))
+            found = self._base + addresses.format_pair(*pair)
+            self._known[key] = found
+        return found
 
 
 def choose(available: Sequence[ScoreColumn], address: CallsAddress) -> tuple[FeedbackField, ...]:
@@ -143,12 +152,19 @@ def feedback_headers(
                 formats.field(field),
                 "c-feedback num" if kinds.get(field) == ("number",) else "c-feedback",
             ),
+            group=_group(field),
+            label=formats.field(field).removeprefix(f"{_group(field)}."),
             kinds=kinds.get(field, ()),
             has_url=address.only(Condition(field, "has")).url,
             lacks_url=address.only(Condition(field, "lacks")).url,
         )
         for field in shown
     )
+
+
+def _group(field: FeedbackField) -> str:
+    judge = formats.feedback_name(field.type)
+    return judge if formats.field(field) != judge else ""
 
 
 def header(address: CallsAddress, field: Field, label: str, style: str) -> Header:
@@ -163,6 +179,7 @@ def header(address: CallsAddress, field: Field, label: str, style: str) -> Heade
         toggled = ascending if key.descending else address.changed(sort=())
     return Header(
         label=label,
+        group="",
         title=fields.format(field),
         style=style,
         field=fields.format(field),

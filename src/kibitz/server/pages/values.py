@@ -25,7 +25,7 @@ MAX_PIECES = 1200
 MAX_CHILDREN = 100
 """Entries of one object or list that are shown before the rest is only counted."""
 MAX_DEPTH = 40
-MAX_TEXT = 4000
+MAX_TEXT = 2000
 """Characters of one text within a tree."""
 MAX_WHOLE_TEXT = 400_000
 """Characters of the text view."""
