@@ -20,6 +20,8 @@ SCHEME = "kibitz:///"
 VERSIONED = frozenset({"object", "op"})
 KINDS = VERSIONED | {"call", "trace", "thread", "message"}
 DIGEST_LENGTH = 40
+MAX_SHOWN = 120
+"""Characters of a wrong text that an error shows."""
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?")
 _DIGEST = re.compile(r"[0-9a-f]{40}")
@@ -28,8 +30,9 @@ _DIGEST = re.compile(r"[0-9a-f]{40}")
 def check_project(project: str) -> str:
     """Give the project's name back, or raise `UsageError` where it cannot be one."""
     if not isinstance(project, str) or not _PROJECT.fullmatch(project):  # pyright: ignore[reportUnnecessaryIsInstance] a public door
+        shown = _short(project) if isinstance(project, str) else repr(project)[:MAX_SHOWN]  # pyright: ignore[reportUnnecessaryIsInstance] as above
         raise UsageError(
-            f"project {project!r} is not a name; use 'app' or 'team/app' with letters, digits, '.', '_' and '-'",
+            f"project {shown} is not a name; use 'app' or 'team/app' with letters, digits, '.', '_' and '-'",
             field="project",
         )
     return project
@@ -65,17 +68,21 @@ def format_ref(ref: Ref) -> str:
 def parse_ref(text: str) -> Ref:
     """Take a reference apart; raises `RefError` with the rule that it breaks."""
     if not text.startswith(SCHEME):
-        raise RefError(f"reference {_short(text)} does not begin with {SCHEME!r}", value=text)
+        raise RefError(
+            f"reference {_short(text)} does not begin with {SCHEME!r}", value=text[:MAX_SHOWN]
+        )
     parts = text[len(SCHEME) :].rsplit("/", 2)
     if len(parts) != 3:
-        raise RefError(f"reference {_short(text)} is not {SCHEME}project/kind/name", value=text)
+        raise RefError(
+            f"reference {_short(text)} is not {SCHEME}project/kind/name", value=text[:MAX_SHOWN]
+        )
     project, kind, tail = parts
     if not _PROJECT.fullmatch(project):
-        raise RefError(f"reference {_short(text)} has no valid project", value=text)
+        raise RefError(f"reference {_short(text)} has no valid project", value=text[:MAX_SHOWN])
     if kind not in KINDS:
         raise RefError(
-            f"reference {_short(text)} is of kind {kind!r}; known are {', '.join(sorted(KINDS))}",
-            value=text,
+            f"reference {_short(text)} is of kind {_short(kind)}; known are {', '.join(sorted(KINDS))}",
+            value=text[:MAX_SHOWN],
         )
     version = None
     if kind in VERSIONED:
@@ -83,11 +90,11 @@ def parse_ref(text: str) -> Ref:
         if not colon or not _DIGEST.fullmatch(version):
             raise RefError(
                 f"reference {_short(text)} names no version; it ends in ':' and 40 hexadecimal digits",
-                value=text,
+                value=text[:MAX_SHOWN],
             )
     name = unquote(tail)
     if not name:
-        raise RefError(f"reference {_short(text)} has an empty name", value=text)
+        raise RefError(f"reference {_short(text)} has an empty name", value=text[:MAX_SHOWN])
     return Ref(project=project, kind=kind, name=name, digest=version)
 
 
@@ -102,4 +109,4 @@ def op_ref(project: str, op: str, version: str) -> str:
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= 120 else text[:119] + "…")
+    return repr(text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…")

@@ -51,6 +51,7 @@ _PLACE = re.compile(r"^(?P<text>.*?)(?: - at `(?P<place>\$?[^`]*)`)?$", re.DOTAL
 _FIELD_IN_TEXT = re.compile(r"(?:unknown|required) field `([^`]*)`")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _SHOWN_CHARACTERS = 80
+_SHOWN_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +228,8 @@ def _explain(error: Exception, plain: Any) -> tuple[str | None, str]:
     if not isinstance(error, msgspec.ValidationError):
         return _unpaired(plain)
     match = _PLACE.match(str(error))
-    text = match["text"] if match else str(error)
+    # An unknown word of a closed set is in it as a whole.
+    text = (match["text"] if match else str(error))[:_SHOWN_TEXT]
     place = (match["place"] or "$") if match else "$"
     named = _FIELD_IN_TEXT.search(text)
     place = place.removeprefix("$").lstrip(".")

@@ -36,6 +36,8 @@ ErrorPage = Callable[[AnyRequest, int, api.ErrorInfo], Response[Any]]
 """Makes the page that shows an error to a person."""
 
 RETRY_AFTER_S = 1
+MAX_SHOWN = 2000
+"""Characters of one text in an error."""
 INTERNAL = "the server failed at this request; its log has the reason"
 
 _log = logging.getLogger("kibitz.server")
@@ -132,7 +134,7 @@ def describe(error: Exception) -> tuple[int, api.ErrorInfo, dict[str, str]]:
     if isinstance(error, HTTPException) and error.status_code < 500:
         info = api.ErrorInfo(
             code=_CODES.get(error.status_code, "usage"),
-            message=_sentence(error),
+            message=_bounded(_sentence(error)),
             details=_details(error),
         )
         return error.status_code, info, dict(error.headers or {})
@@ -149,7 +151,9 @@ def _described(error: KibitzError) -> tuple[int, api.ErrorInfo, dict[str, str]]:
         headers["Retry-After"] = str(max(RETRY_AFTER_S, round(error.retry_after_s or 0)))
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    info = api.ErrorInfo(code=error.code, message=error.message, details=_plain(error.facts))
+    info = api.ErrorInfo(
+        code=error.code, message=_bounded(error.message), details=_plain(error.facts)
+    )
     return status, info, headers
 
 
@@ -158,11 +162,18 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for name, value in facts.items():
         try:
+            if isinstance(value, str):
+                value = _bounded(value)
             msgspec.json.encode(value)
         except (TypeError, ValueError, RecursionError):
             continue
         said[name] = value
     return said
+
+
+def _bounded(text: str) -> str:
+    """A text that may show what was sent, which may be of any length."""
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
 _MISSING = re.compile(r"Missing required query parameter '([^']*)'")

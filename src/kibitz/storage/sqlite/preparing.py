@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -26,6 +27,8 @@ from kibitz.storage.sqlite.merging import CallRow
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 MAX_ERROR_CHARACTERS = 500
+MAX_DEPTH = 500
+"""Levels of lists and objects in a value. Whoever reads it back needs a stack for them, within an answer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,7 +132,29 @@ def _json(value: Any, where: str) -> tuple[str, Any]:
             encoded = _encode(value)
     except (UnicodeEncodeError, TypeError, RecursionError, ValueError) as error:
         raise InvalidRecord(f"{where} cannot be stored as JSON: {error}", field=where) from error
+    if encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise InvalidRecord(
+            f"{where} is nested more than {MAX_DEPTH} levels deep; flatten it", field=where
+        )
     return encoded.decode(), value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether a value has more levels of lists and objects than that."""
+    level: list[Any] = [value]
+    for _ in range(depth):
+        if not level:
+            return False
+        level = [
+            inner for each in level for inner in _inside(each) if isinstance(inner, dict | list)
+        ]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
 def _call(part: CallPart, max_bytes: int) -> PreparedCall:
