@@ -154,7 +154,5 @@ def free_port() -> int:
 def once(found: list[Any], expected: Mapping[Any, int] | range) -> bool:
     """Whether each is there exactly once; says what is missing or double where not."""
     have, want = Counter(found), Counter(expected)
-    assert have == want, (
-        f"missing {sorted(want - have)[:10]}, too many {sorted(have - want)[:10]}"
-    )
+    assert have == want, f"missing {sorted(want - have)[:10]}, too many {sorted(have - want)[:10]}"
     return True
