@@ -1,7 +1,8 @@
 """Settings: typed, from a mapping that the caller passes (`os.environ`), with overrides on top.
 
-Every field is one environment variable, `KIBITZ_` and its name in capitals. The field's type decides how
-its text is read; what cannot be read is a `SettingsError` that names the variable and its value.
+Every field is one environment variable, `KIBITZ_` and its name in capitals; an empty one is not set. The
+field's type decides how its text is read; what cannot be read is a `SettingsError` that names the variable and
+its value.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from kibitz.base.errors import SettingsError
 
 PREFIX = "KIBITZ_"
 _TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off", ""})
+_FALSE = frozenset({"0", "false", "no", "off"})
+MAX_SECONDS = 1e8
+"""Three years: what every clock and lock of the system takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,8 @@ def load(
     values: dict[str, Any] = {}
     for name, hint in hints.items():
         text = environment.get(PREFIX + name.upper())
-        if text is not None:
+        # `KIBITZ_URL=` in a shell or a compose file takes a setting back.
+        if text is not None and text.strip():
             values[name] = _read(PREFIX + name.upper(), text, hint)
     for name, value in (overrides or {}).items():
         if name not in hints:
@@ -167,9 +171,11 @@ def _check_ranges(settings: TracingSettings | ServerSettings) -> None:
         value = getattr(settings, each.name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if not value >= 0 or value == float("inf"):
+        limit = MAX_SECONDS if each.name.endswith("_s") else float("inf")
+        if not value >= 0 or value == float("inf") or value > limit:
+            upto = f" and at most {limit:.0e}" if value > limit else ""
             raise SettingsError(
-                f"setting {each.name}={value!r} must be a number of 0 or more",
+                f"setting {each.name}={value!r} must be a number of 0 or more{upto}",
                 setting=each.name,
                 value=value,
             )

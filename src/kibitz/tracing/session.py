@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kibitz.base import clock, ids, jsonable, judgements
+from kibitz.base import settings as all_settings
 from kibitz.base.errors import InvalidRecord, UsageError
 from kibitz.base.records import FeedbackPart
 from kibitz.base.settings import TracingSettings
@@ -113,7 +114,9 @@ class Session:
         return self._finished
 
     def _limit(self, timeout_s: float | None) -> float:
-        return self.settings.exit_timeout_s if timeout_s is None else timeout_s
+        limit = self.settings.exit_timeout_s if timeout_s is None else timeout_s
+        # Somebody may say "for ever" with infinity, which no lock takes. NaN is no time at all.
+        return min(limit, all_settings.MAX_SECONDS) if limit > 0 else 0.0
 
     @property
     def finished(self) -> bool:
