@@ -497,9 +497,13 @@ def test_pages_work_without_what_npm_brings(browser: Browser, site: Site) -> Non
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci --ignore-scripts")
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_pages_are_accessible(browser: Browser, site: Site, theme: Any, width: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "theme", "other"), [(1280, "light", "dark"), (390, "dark", "light")]
+)
+def test_pages_are_accessible(
+    browser: Browser, site: Site, width: int, theme: Any, other: Any
+) -> None:
+    """All rules in one appearance; in the other what differs there, which is contrast."""
     paths = (
         "/",
         BOT,
@@ -526,10 +530,11 @@ def test_pages_are_accessible(browser: Browser, site: Site, theme: Any, width: i
         with opened(browser, site, path, **options) as page:
             page.wait_for_load_state("networkidle")
             page.add_script_tag(path=AXE)
-            result = page.evaluate(
-                "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", list(RULES)
-            )
-            for each in result["violations"]:
+            run = "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"
+            violations = page.evaluate(run, list(RULES))["violations"]
+            page.emulate_media(color_scheme=other)
+            violations += page.evaluate(run, ["color-contrast"])["violations"]
+            for each in violations:
                 html = each["nodes"][0]["html"][:160]
                 found.append(f"{path}: {each['id']} ({len(each['nodes'])} times): {html}")
     assert "\n".join(found) == ""
