@@ -122,15 +122,16 @@ def init(
     if url is not None:
         given["url"] = url
     chosen = all_settings.load(all_settings.TracingSettings, environment, given)
-    running = sessions.current()
-    if running is not None:
-        if (running.project, running.settings) == (project, chosen):
-            return running
-        running.finish()
-    session = _session(project, chosen)
-    sessions.use(session)
-    session.start()
-    return session
+    with sessions.changing:
+        running = sessions.current()
+        if running is not None:
+            if (running.project, running.settings) == (project, chosen):
+                return running
+            running.finish()
+        session = _session(project, chosen)
+        sessions.use(session)
+        session.start()
+        return session
 
 
 def flush(timeout_s: float | None = None) -> FlushReport | None:

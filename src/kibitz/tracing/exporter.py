@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from kibitz.base import clock
-from kibitz.base.errors import KibitzError, StorageFull, TooLarge, Unauthorized, Unavailable
+from kibitz.base.errors import KibitzError, StorageFull, TooLarge, Unavailable, UsageError
 from kibitz.base.records import Batch, CallPart, FeedbackPart, Receipt
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard
@@ -66,7 +66,10 @@ class Exporter:
         self._assembler = Assembler(project, settings)
         self._builder = Builder(project, self._assembler)
         self._spool = Spool(
-            Path(settings.data) / "spool", spool_key, limit_bytes=settings.spool_bytes
+            # Absolute: the program may change its directory.
+            Path(settings.data).absolute() / "spool",
+            spool_key,
+            limit_bytes=settings.spool_bytes,
         )
 
         self._queue: deque[Recording | FeedbackPart] = deque()
@@ -95,7 +98,8 @@ class Exporter:
         self._closing = False
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
-        self._refused = threading.Lock()
+        # One that a signal handler may take again, when it calls an op in the middle of this.
+        self._refused = threading.RLock()
         """Protects `_refused_calls`: what callers were not let in with."""
         self._refused_calls = 0
 
@@ -347,7 +351,12 @@ class Exporter:
         return clock.monotonic_ns() > until_ns
 
     def _add(self, call: Recording) -> None:
-        self._builder.add_call(call, ended=True)
+        try:
+            self._builder.add_call(call, ended=True)
+        except BaseException as error:  # noqa: BLE001 one call must not cost the others
+            guard.note(error, "preparing a call for the store")
+            self._dropped["broken"] += 1
+            self._in_hand -= 1
         self._bytes_out += call.size
         call.release()
 
@@ -414,13 +423,10 @@ class Exporter:
                 self._drop(batch, error, in_hand=in_hand)
                 return []
             return [rest for part in parts for rest in self._send(part, ours=ours, in_hand=in_hand)]
-        except (Unavailable, StorageFull, Unauthorized) as error:
-            self._pause(error)
-            return [batch]
-        except KibitzError as error:
+        except UsageError as error:
             self._drop(batch, error, in_hand=in_hand)
             return []
-        except Exception as error:  # noqa: BLE001 a transport that breaks its promise is one that is away
+        except Exception as error:  # noqa: BLE001 whatever else it is may be over later, and then nothing is lost
             self._pause(error)
             return [batch]
         self._failures = 0

@@ -8,6 +8,7 @@ it shows the attributes of a function (`__code__`, `__wrapped__` …), by which 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
@@ -226,7 +227,7 @@ class _AsyncGeneratorOp(Op[P, R]):
         call.enter_queue()
         stream = streams.Stream(self.accumulate, whole=self.postprocess_output is not None)
         with call:
-            step: Callable[[], Any] = items.__anext__
+            step: Callable[[], Any] = functools.partial(_first, items)
             try:
                 while True:
                     try:
@@ -249,6 +250,16 @@ class _AsyncGeneratorOp(Op[P, R]):
                         step = functools.partial(items.asend, sent)
             finally:
                 call.result = stream.result()
+
+
+def _first(items: AsyncGenerator[Any, Any]) -> Any:
+    """The first step of a generator that its wrapper closes. At its end an event loop would close both at once."""
+    remember = sys.get_asyncgen_hooks().firstiter
+    sys.set_asyncgen_hooks(firstiter=None)
+    try:
+        return items.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(firstiter=remember)
 
 
 class BoundOp(Generic[P, R]):

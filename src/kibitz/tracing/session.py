@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -151,6 +152,8 @@ def _feedback_part(fields: dict[str, Any]) -> FeedbackPart:
     return FeedbackPart(id=ids.new_id(), created_at=clock.now(), **fields)
 
 
+changing = threading.RLock()
+"""Held while one session takes the place of another."""
 _session: Session | None = None
 _at_exit = False
 

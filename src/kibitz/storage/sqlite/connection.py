@@ -42,6 +42,15 @@ def open_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file has this name now; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Readers:
     """A connection for each thread, opened when it first asks and anew after a fork."""
 

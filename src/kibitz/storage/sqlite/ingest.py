@@ -60,6 +60,8 @@ class SqliteIngest:
         self._connection: sqlite3.Connection | None = None
         self._names = WriterNames()
         self._pid = os.getpid()
+        self._file: tuple[int, int] | None = None
+        """Which file the connection has open."""
         self._closed = False
 
     def write(self, batch: Batch) -> Receipt:
@@ -144,4 +146,10 @@ class SqliteIngest:
             self._connection = door.open_writer(self._path, synchronous=self._synchronous)
             self._names.forget()
             self._pid = os.getpid()
+            self._file = door.identity(self._path)
+        elif door.identity(self._path) != self._file:
+            # What is written into a file without a name is gone with its last reader.
+            raise Unavailable(
+                f"the store {self._path} was deleted or replaced while it was open; open it again"
+            )
         return self._connection
