@@ -13,6 +13,7 @@ from kibitz.base import clock
 from kibitz.base.records import Batch, CallPart
 from kibitz.cli import calls
 from kibitz.storage import sqlite
+from kibitz.testing import serving
 
 Run = Callable[..., Result]
 SCORE = "feedback.[runnable.grounded].payload.output.score"
@@ -58,6 +59,48 @@ def test_options_filter_and_sort(
     run: Run, folder: Path, arguments: list[str], expected: list[str]
 ) -> None:
     assert asked(run, folder, *arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["op = answer and status = error"], ["c09", "c03"]),
+        (["feedback.grounded.output.score < 0.6 sort feedback.grounded.output.score"], ["c03", "c01"]),
+        (["op = answer and not feedback.grounded"], ["c11", "c09"]),
+        (["exists feedback.grounded sort inputs.n limit 2"], ["c01", "c03"]),
+        (["acme/bot", "feedback.grounded limit 1"], ["c07"]),
+        (["acme/bot", "feedback.grounded"], ["c07", "c05", "c03", "c01"]),
+        (["started_at > now-2h"], ["c11", "c10"]),
+        (["latency > 0.11s"], ["c11"]),
+        (["inputs icontains QUESTION and id in (c04, c05)", "--op", "answer"], ["c05"]),
+        (
+            ["inputs.n > 3", "--where", '{"$lt": [{"$getField": "inputs.n"}, {"$literal": 6}]}'],
+            ["c05", "c04"],
+        ),
+        (["inputs.n > 3", "--sort", "inputs.n", "--limit", "2"], ["c04", "c05"]),
+        (["limit 3", "--limit", "2"], ["c11", "c10"]),
+        (["limit 2", "--limit", "3"], ["c11", "c10"]),
+        (["limit 2", "--all"], ["c11", "c10"]),
+        (["acme/bot", "", "--limit", "1"], ["c11"]),
+    ],
+)  # fmt: skip
+def test_a_query_in_words_holds_together_with_the_options(
+    run: Run, folder: Path, arguments: list[str], expected: list[str]
+) -> None:
+    assert ids(run("calls", *arguments, "--data", str(folder), "--json")) == expected
+
+
+def test_a_query_in_words_is_counted_whatever_its_limit(run: Run, folder: Path) -> None:
+    result = run("calls", "op = answer sort op limit 1", "--count", "--data", str(folder))
+
+    assert result.stdout == "6\n"
+
+
+def test_a_query_in_words_is_asked_of_a_server_too(run: Run, folder: Path) -> None:
+    with serving.server(folder) as url:
+        result = run("calls", "feedback.grounded.output.score >= 0.5", "--url", url, "--json")
+
+    assert ids(result) == ["c07", "c01"]
 
 
 def test_sorting_by_feedback_puts_what_has_no_number_last_both_ways(run: Run, folder: Path) -> None:
@@ -150,6 +193,10 @@ def test_what_was_logged_cannot_steer_the_terminal(run: Run, folder: Path) -> No
         ),
         (["--where", "{'a': 1}"], "--where is not JSON"),
         (["--where", '{"$near": 1}'], "$near"),
+        (["outptu = 1"], "did you mean 'output'?\n  outptu = 1\n  ^"),
+        (["op = answer order by op"], "did you mean 'sort'?"),
+        (["exists feedback.grouned"], "did you mean 'grounded'?"),
+        (["sort op", "--sort", "status"], "leave one out"),
         (["--since", "yesterday"], "write 30m, 1h, 2d"),
         (["--status", "broken"], "'running', 'success', 'error'"),
         (["--limit", "0"], "--limit"),

@@ -202,6 +202,38 @@ def test_a_query_that_cannot_be_understood_says_where(
         assert answer.error["details"]["at"].startswith(at)
 
 
+@pytest.mark.parametrize("path", [api.CALLS_QUERY, api.CALLS_COUNT])
+def test_words_that_cannot_be_understood_have_their_place(url: str, path: str):
+    answer = send(url, path, {"project": "p", "text": "op = a and outptu = 1"})
+
+    assert (answer.status, answer.error["code"]) == (400, "query")
+    assert answer.error["message"].endswith("\n  op = a and outptu = 1\n             ^")
+    assert answer.error["details"] == {
+        "at": 11,
+        "suggestion": "output",
+        "says": "field 'outptu' is not known; did you mean 'output'?",
+    }
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"text": 5},
+        {"text": ["op = a"]},
+        {"text": "(" * 20_000},
+        {"text": "sort op", "sort": [{"field": "op"}]},
+        {"text": "op = a", "cursor": "17.garbage"},
+        {"text": "op = a", "cursor": "9" * 17 + "." + "00" * 3000},
+        {"text": "op = a", "cursor": 5},
+    ],
+    ids=str,
+)
+def test_words_that_are_no_query_are_refused(url: str, asked: dict[str, Any]):
+    answer = send(url, api.CALLS_QUERY, {"project": "p", **asked})
+
+    assert (answer.status, answer.error["code"]) == (400, "query")
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [

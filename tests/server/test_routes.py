@@ -167,6 +167,49 @@ def test_pages_follow_each_other_to_the_end(url: str):
     assert seen == found(url)
 
 
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        ({"text": ""}, [ODD, "c4", "c3", "c2", "c1"]),
+        ({"text": "op = answer and status != running"}, ["c3", "c1"]),
+        ({"text": "feedback.grounded.output.score < 0.6 sort op desc"}, ["c2", "c3"]),
+        ({"text": "not feedback.grounded limit 1"}, [ODD]),
+        ({"text": "sort by started_at limit 3", "limit": 2}, ["c1", "c2"]),
+        ({"text": "sort by started_at limit 2", "limit": 3}, ["c1", "c2"]),
+        ({"text": "feedback.[runnable.grounded].count > 0 and id in (c1, c4)"}, ["c1"]),
+        (
+            {
+                "text": "feedback.grounded",
+                "filter": {"op": "answer"},
+                "query": {"$expr": {"$eq": [{"$getField": "status"}, {"$literal": "error"}]}},
+            },
+            ["c3"],
+        ),
+    ],
+)
+def test_calls_are_found_by_words(url: str, asked: dict[str, Any], ids: list[str]):
+    assert found(url, **asked) == ids
+
+
+def test_pages_of_words_have_one_now(url: str):
+    asked: dict[str, Any] = {"project": PROJECT, "text": "started_at < now sort by id limit 2"}
+    seen: list[str] = []
+    while True:
+        answer = send(url, api.CALLS_QUERY, asked)
+        assert answer.status == 200, answer.body
+        seen += [each["id"] for each in answer.json["items"]]
+        if answer.json["next_cursor"] is None:
+            break
+        asked["cursor"] = answer.json["next_cursor"]
+    assert seen == ["c1", "c2", "c3", "c4", ODD]
+
+
+def test_calls_are_counted_by_words(url: str):
+    asked = {"project": PROJECT, "filter": {"trace_id": "t1"}, "text": "feedback.grounded limit 1"}
+
+    assert send(url, api.CALLS_COUNT, asked).json == {"count": 2, "exact": True}
+
+
 def test_columns_come_when_they_are_asked_for(url: str):
     asked = {"project": PROJECT, "filter": {"ids": ["c1"]}}
     [narrow] = send(url, api.CALLS_QUERY, asked).json["items"]

@@ -69,6 +69,8 @@ class CallsQuery(Asked, frozen=True, kw_only=True):
     filter: CallFilter | None = None
     query: dict[str, Any] | None = None
     """`{"$expr": NODE}`."""
+    text: str | None = None
+    """The query in words: `op = answer and feedback.grounded.output < 0.5 sort feedback.grounded.output`."""
     sort: list[SortKey] | None = None
     """Newest first where it is left out."""
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | None = None
@@ -87,6 +89,8 @@ class CountQuery(Asked, frozen=True, kw_only=True):
     project: str
     filter: CallFilter | None = None
     query: dict[str, Any] | None = None
+    text: str | None = None
+    """A condition in words; what it says of sort and limit does not count."""
     bound: int | None = None
 
 

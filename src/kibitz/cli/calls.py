@@ -11,11 +11,13 @@ from typing import Any, cast, get_args
 import click
 import msgspec
 
-from kibitz.base.errors import QueryError
+from kibitz.base import clock, refs
+from kibitz.base.errors import QueryError, UsageError
 from kibitz.base.records import Call, CallStatus
 from kibitz.cli import moments, sources, tables
-from kibitz.query import json_form, nodes
+from kibitz.query import json_form, nodes, text_form
 from kibitz.query.nodes import ALL_COLUMNS, CallQuery
+from kibitz.query.text_form import Parsed
 
 DEFAULT_LIMIT = 50
 STATUSES: tuple[str, ...] = get_args(CallStatus)
@@ -23,6 +25,7 @@ STATUSES: tuple[str, ...] = get_args(CallStatus)
 
 @click.command()
 @click.argument("project", required=False)
+@click.argument("text", required=False, metavar="[QUERY]")
 @click.option("--op", multiple=True, help="Only calls of this op; may be given several times.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only calls in this state.")
 @click.option("--kind", help="Only calls of this kind: agent, llm, tool, retriever …")
@@ -47,9 +50,8 @@ STATUSES: tuple[str, ...] = get_args(CallStatus)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    default=DEFAULT_LIMIT,
-    show_default=True,
-    help="How many calls at most.",
+    show_default=str(DEFAULT_LIMIT),
+    help="How many calls at most; of two limits the smaller counts.",
 )
 @click.option("--all", "all_", is_flag=True, help="All calls that match, however many.")
 @click.option(
@@ -67,9 +69,10 @@ STATUSES: tuple[str, ...] = get_args(CallStatus)
 @sources.options
 def calls(
     project: str | None,
+    text: str | None,
     data: str | None,
     url: str | None,
-    limit: int,
+    limit: int | None,
     all_: bool,
     columns: str | None,
     as_json: bool,
@@ -80,26 +83,38 @@ def calls(
 ) -> None:
     """Query the calls of PROJECT; it may be left out where there is only one.
 
+    QUERY is a condition, an order and a limit in words, all optional:
+
+    \b
+      kibitz calls 'op = answer and feedback.grounded.output < 0.5 sort feedback.grounded.output'
+
+    A single argument that is no project's name is a QUERY. Options hold together with it.
+
     Fields are the columns of a call (op, status, latency_ms …), places in its values (inputs.question,
     output.text, attributes.user) and feedback (feedback.[runnable.exact].payload.output).
     """
+    if text is None and project is not None and not _is_project(project):
+        project, text = None, project
     spelled = split_columns(columns) if columns is not None else tables.DEFAULT
     shown = [tables.parse_column(each) for each in spelled]
     whole = as_json and columns is None
     with sources.reader(sources.find(data, url)) as opened:
+        parsed = _parse_text(opened, project := sources.project_of(opened, project), text)
         query = json_form.parse_query(
             {
-                "project": sources.project_of(opened, project),
+                "project": project,
                 "filter": _filter(conditions),
                 "query": parse_where(where) if where is not None else None,
                 "sort": [parse_sort(each) for each in sort],
                 "columns": sorted(ALL_COLUMNS if whole else tables.needed(shown)),
             }
         )
+        query = text_form.combined(query, parsed)
         if count:
             click.echo(_count(opened, query))
             return
-        found = pages(opened, query, None if all_ else limit)
+        limit = _limit(limit, parsed.limit, all_)
+        found = pages(opened, query, limit)
         if as_json:
             for call in found:
                 click.echo(_line(call, None if whole else spelled))
@@ -108,7 +123,7 @@ def calls(
         tables.write(listed, spelled)
         if not listed:
             click.echo("No calls match.", err=True)
-        elif not all_ and len(listed) == limit and sys.stdout.isatty():
+        elif len(listed) == limit and sys.stdout.isatty():
             click.echo(f"The first {limit}; give --limit or --all for more.", err=True)
 
 
@@ -174,6 +189,31 @@ def _filter(conditions: dict[str, Any]) -> dict[str, Any]:
         },
     }
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _is_project(name: str) -> bool:
+    try:
+        refs.check_project(name)
+    except UsageError:
+        return False
+    return True
+
+
+def _parse_text(opened: sources.Reader, project: str, text: str | None) -> Parsed:
+    """What a QUERY says; the project's feedback is looked at only where it has a short name in it."""
+
+    def types() -> Iterator[str]:
+        yield from {each.type for each in opened.feedback.columns(project)}
+
+    return text_form.parse(text or "", known_types=types(), now=clock.now())
+
+
+def _limit(given: int | None, said: int | None, all_: bool) -> int | None:
+    """How many at most: the smallest that is named, else the usual number; None for all."""
+    named = [each for each in (given, said) if each is not None]
+    if all_:
+        return said
+    return min(named, default=DEFAULT_LIMIT)
 
 
 def _count(opened: sources.Reader, query: CallQuery) -> str:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
+import msgspec
 from litestar import get, post
 from litestar.params import RawBody
 
-from kibitz.base import api, wire
+from kibitz.base import api, clock, wire
+from kibitz.base.errors import QueryError
 from kibitz.base.records import Call, Count, Page
-from kibitz.query import json_form
+from kibitz.query import json_form, shapes, text_form
+from kibitz.query.text_form import Parsed
 from kibitz.server import inputs
 from kibitz.server.inputs import AnyRequest, ProjectIn, StoreIn
+from kibitz.storage.protocols import Store
+
+_CURSOR = re.compile(r"([0-9]{1,17})\.(.*)", re.DOTALL)
+"""Of a page of a text: what `now` was, and the store's own."""
 
 
 @post(
@@ -23,7 +34,21 @@ from kibitz.server.inputs import AnyRequest, ProjectIn, StoreIn
 )
 def query(body: RawBody, store: StoreIn) -> Page[Call]:
     """A page of the calls that match, in the order that is asked for."""
-    return store.calls.query(json_form.parse_query(_asked(body)))
+    asked = _asked(body)
+    text = asked.pop("text", None)
+    if text is None:
+        return store.calls.query(json_form.parse_query(asked))
+    moment, asked["cursor"] = _moment_of(asked.get("cursor"))
+    # A limit in the text is to be the page's, not the smaller of it and the usual one.
+    limited = asked.get("limit") is not None
+    query = json_form.parse_query(asked)
+    parsed = _parse_text(store, query.project, text, moment)
+    if parsed.limit is not None and not limited:
+        query = dataclasses.replace(query, limit=parsed.limit)
+    page = store.calls.query(text_form.combined(query, parsed))
+    if page.next_cursor is None:
+        return page
+    return msgspec.structs.replace(page, next_cursor=f"{clock.to_us(moment)}.{page.next_cursor}")
 
 
 @post(
@@ -35,7 +60,11 @@ def query(body: RawBody, store: StoreIn) -> Page[Call]:
 )
 def count(body: RawBody, store: StoreIn) -> Count:
     """How many calls match, counted up to a bound."""
-    project, where, bound = json_form.parse_count(_asked(body))
+    asked = _asked(body)
+    text = asked.pop("text", None)
+    project, where, bound = json_form.parse_count(asked)
+    if text is not None:
+        where = text_form.both(where, _parse_text(store, project, text, clock.now()).where)
     return store.calls.count(project, where, bound=bound)
 
 
@@ -48,6 +77,27 @@ def one(request: AnyRequest, project: ProjectIn, store: StoreIn) -> Call:
 
 def _asked(body: bytes) -> dict[str, Any]:
     return wire.decode_as(dict[str, Any], body, what="the query")
+
+
+def _parse_text(store: Store, project: str, text: object, now: datetime) -> Parsed:
+    if not isinstance(text, str):
+        raise QueryError(f"text {shapes.short(text)} is not a text", at="text")
+    return text_form.parse(text, known_types=_types(store, project), now=now)
+
+
+def _types(store: Store, project: str) -> Iterator[str]:
+    """The feedback types of a project; nothing is read before the first is taken."""
+    yield from {each.type for each in store.feedback.columns(project)}
+
+
+def _moment_of(cursor: object) -> tuple[datetime, object]:
+    """What `now` means to a page, and the cursor as the store knows it.
+
+    All pages of a text have one now: with another for each, `now-1h` would be another condition.
+    """
+    if isinstance(cursor, str) and (found := _CURSOR.fullmatch(cursor)):
+        return clock.from_us(int(found[1])), found[2]
+    return clock.now(), cursor
 
 
 handlers = [query, count, one]
