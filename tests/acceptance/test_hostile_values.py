@@ -13,7 +13,7 @@ import asking
 import markup
 import msgspec
 import pytest
-from programs import PROJECT, Ended, Program, calls, run
+from programs import PROJECT, Program, calls, run
 
 from kibitz.testing.serving import ServerProcess
 
@@ -267,23 +267,20 @@ never.close()
 )
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, Ended]:
-    """A data folder into which everything was recorded that is hostile, and how much."""
-    folder = tmp_path_factory.mktemp("values")
-    ended = run(PROGRAM, folder, exit_timeout_s=60)
+def test_values_that_fight_back_from_the_program_to_the_page(tmp_path: Path):
+    """One test, for what it records takes a while and all of it looks at the same."""
+    ended = run(PROGRAM, tmp_path, exit_timeout_s=60)
+
     assert ended.status == 0, ended.err[-4000:]
-    return folder / ".kibitz", int(ended.out), ended
-
-
-def test_the_program_gets_what_it_had_and_nothing_is_said(recorded: tuple[Path, int, Ended]):
-    _, count, ended = recorded
-    assert count > 100
     assert "kibitz failed" not in ended.err, ended.err
+    count = int(ended.out)
+    assert count > 100
+    _check_store(tmp_path / ".kibitz", count)
+    _check_server(tmp_path / ".kibitz", count)
 
 
-def test_a_bounded_record_of_each_is_stored(recorded: tuple[Path, int, Ended]):
-    data, count, _ = recorded
+def _check_store(data: Path, count: int) -> None:
+    """A bounded record of each is there."""
     found = calls(data)
     assert len(found) == 5 * count
     for call in found:
@@ -309,8 +306,8 @@ def _places(value: Any) -> list[Any]:
     return found
 
 
-def test_a_server_answers_for_each_in_json_and_as_a_page(recorded: tuple[Path, int, Ended]):
-    data, count, _ = recorded
+def _check_server(data: Path, count: int) -> None:
+    """A server answers for each, in JSON and as a page."""
     with ServerProcess(data) as server:
         page = asking.send(
             server.url,

@@ -433,3 +433,140 @@ def test_calls_made_while_kibitz_looks_at_values_do_no_harm(tmp_path: Path):
     for place in ("in repr", "in name", "in inputs", "in output", "in log"):
         assert f'"{place}"' in found, (place, found)
     assert {each.status for each in calls(tmp_path / ".kibitz")} == {"success"}
+
+
+@pytest.mark.parametrize("after", ["is gone", "is another"])
+def test_a_data_folder_deleted_under_a_program_keeps_what_comes_after(tmp_path: Path, after: str):
+    ended = run(
+        """
+        import shutil
+        from pathlib import Path
+        kibitz.init("team/app")
+        step(1)
+        assert kibitz.flush().calls_sent == 1
+        shutil.rmtree(".kibitz")
+        if sys.argv[1] == "is another":
+            from kibitz.storage import sqlite
+            sqlite.open_store(Path(".kibitz")).close()
+        step(2)
+        report = kibitz.finish()
+        assert (report.calls_sent, report.calls_spooled) == (1, 1), report
+        """,
+        tmp_path,
+        after,
+    )
+    assert ended.status == 0, ended.err
+    next_one = run('kibitz.init("team/app"); step(3)', tmp_path)
+
+    assert next_one.line == f"kibitz: 1 call {TARGET}; 1 more from an earlier run"
+    assert steps(tmp_path / ".kibitz") == [2, 3]
+
+
+def test_a_program_that_changes_its_directory_leaves_its_data_in_one_place(tmp_path: Path):
+    for settings in ({}, {"url": "http://127.0.0.1:9"}):
+        ended = run(
+            """
+            kibitz.init("team/app")
+            step(1)
+            os.makedirs("sub", exist_ok=True)
+            os.chdir("sub")
+            step(2)
+            kibitz.finish()
+            assert os.listdir() == []
+            """,
+            tmp_path,
+            **settings,
+        )
+        assert ended.status == 0, ended.err
+    assert steps(tmp_path / ".kibitz") == [1, 2]
+
+
+def test_threads_that_call_init_together_lose_no_call(tmp_path: Path):
+    ended = run(
+        """
+        begin = threading.Barrier(9)
+        sessions = set()
+        def work(n):
+            begin.wait()
+            sessions.add(kibitz.init(f"team/app{n % 3}"))
+            for k in range(50): step(100 * n + k)
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(9)]
+        for each in threads: each.start()
+        for each in threads: each.join()
+        kibitz.finish()
+        assert all(each.finished for each in sessions)
+        reports = [each.finish() for each in sessions]
+        assert all(each.complete and not each.running for each in reports), reports
+        print(sum(each.calls_sent for each in reports))
+        """,
+        tmp_path,
+    )
+
+    assert ended.status == 0, ended.err
+    store = sqlite.open_store(tmp_path / ".kibitz")
+    names = [each.name for each in store.projects.list()]
+    store.close()
+    found = [each.inputs["n"] for name in names for each in calls(tmp_path / ".kibitz", name)]
+    # What runs while one session takes the place of another is recorded by neither, so not all is there;
+    # but no session is left behind with what it had taken.
+    assert len(found) == len(set(found)) == int(ended.out) >= 50
+
+
+def test_streams_left_to_the_loop_are_closed_without_a_word(tmp_path: Path):
+    ended = run(
+        """
+        kibitz.init("team/app")
+        closed = []
+        @kibitz.op
+        async def stream(n):
+            try:
+                for k in range(n):
+                    await asyncio.sleep(0)
+                    yield k
+            finally:
+                await asyncio.sleep(0)
+                closed.append(n)
+        async def main():
+            global kept
+            kept = stream(5)
+            await anext(kept)
+            async for _ in stream(6): break
+            task = asyncio.ensure_future(anext(stream(7)))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        asyncio.run(main())
+        assert sorted(closed) == [5, 6, 7], closed
+        report = kibitz.finish()
+        assert not report.running and report.calls_sent == 3, report
+        """,
+        tmp_path,
+    )
+
+    assert (ended.status, ended.err) == (0, "")
+
+
+SETTINGS = {
+    "batch_calls": "0",
+    "batch_bytes": "0",
+    "max_value_bytes": "0",
+    "timeout_s": "100000000",
+    "exit_timeout_s": "100000000",
+    "flush_interval_s": "0",
+    "running_after_s": "0",
+    "url": "",
+    "data": " ",
+    "enabled": "",
+    "sample_rate": "",
+    "redact_keys": ",,*,",
+    "spool_bytes": "0",
+    "unknown": "x",
+}
+
+
+def test_settings_at_their_edges_lose_nothing(tmp_path: Path):
+    ended = run('kibitz.init("team/app")\nfor n in range(9): step(n)', tmp_path, **SETTINGS)
+
+    assert ended.status == 0, ended.err
+    assert ended.line == f"kibitz: 9 calls {TARGET}"
+    assert [each.status for each in calls(tmp_path / ".kibitz")] == ["success"] * 9
