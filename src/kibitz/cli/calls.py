@@ -123,7 +123,7 @@ def calls(
         tables.write(listed, spelled)
         if not listed:
             click.echo("No calls match.", err=True)
-        elif len(listed) == limit and sys.stdout.isatty():
+        elif len(listed) == limit != parsed.limit and sys.stdout.isatty():
             click.echo(f"The first {limit}; give --limit or --all for more.", err=True)
 
 
