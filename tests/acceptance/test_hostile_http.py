@@ -180,6 +180,8 @@ AS_WRITTEN = [
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ServerProcess]:
     folder: Path = tmp_path_factory.mktemp("http") / "data"
     with ServerProcess(folder, environment=[("KIBITZ_MAX_BODY_BYTES", "2000000")]) as server:
+        # Every test may come first: the project that they ask about is there.
+        assert send(server.url, "/api/v1/ingest", {"project": "p"}).status == 200
         yield server
 
 
