@@ -465,3 +465,11 @@ def _dangling(document: dict[str, Any]) -> list[str]:
         elif isinstance(each, list):
             waiting += each
     return missing
+
+
+def test_errors_keep_their_shape_after_the_description_was_read(url: str):
+    get(url, api.OPENAPI)
+
+    answer = get(url, f"{api.CALLS}/none?project=acme/bot")
+
+    assert (answer.status, answer.error["code"]) == (404, "not_found")

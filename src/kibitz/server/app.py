@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 from litestar import Litestar, Router
@@ -28,7 +29,8 @@ def build_app(store: Store, settings: ServerSettings) -> Litestar:
     writers = ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="kibitz-write")
     respond = errors.handler(pages.error_page)
     app = Litestar(
-        route_handlers=[_api(), *pages.handlers],
+        # Copies, since handlers belong to one application and a process may have several.
+        route_handlers=[_api(), *map(copy.copy, pages.handlers)],
         dependencies=inputs.provided(store=store, settings=settings, keys=keys),
         exception_handlers={Exception: respond},
         before_send=[headers.add],
@@ -51,6 +53,6 @@ def _api() -> Router:
     compression = CompressionConfig(backend="gzip", minimum_size=1024, gzip_compress_level=5)
     return Router(
         "/",
-        route_handlers=routes.handlers,
+        route_handlers=[*map(copy.copy, routes.handlers)],
         middleware=[DefineMiddleware(CompressionMiddleware, config=compression)],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import re
@@ -38,7 +39,9 @@ def document(described: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
     # An application for its description alone: in the real one Litestar would add pages of its own,
     # with scripts of foreign hosts and errors in another shape.
     app = Litestar(
-        route_handlers=described,
+        # Copies: an application makes itself the owner of its handlers, and the real one would lose what it
+        # gives them, its error shape among it.
+        route_handlers=[copy.copy(each) for each in described],
         openapi_config=OpenAPIConfig(title="Kibitz", version=__version__, create_examples=False),
         logging_config=None,
     )
