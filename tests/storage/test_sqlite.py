@@ -10,7 +10,7 @@ from importlib import resources
 
 import parts
 import pytest
-from parts import PROJECT, batch, call, judgement
+from parts import PROJECT, batch, call, judgement, write_many
 
 from kibitz.base.errors import (
     KibitzError,
@@ -140,18 +140,11 @@ def test_a_batch_that_fails_does_not_take_its_neighbours_along(store, monkeypatc
     assert store.calls.get(PROJECT, "b").id == "b"
 
 
-def _write_many(folder, name, count):
-    opened = sqlite.open_store(folder)
-    for index in range(count):
-        opened.ingest.write(batch(calls=[call(f"{name}-{index}-{each}") for each in range(10)]))
-    opened.close()
-
-
 @pytest.mark.processes
 def test_processes_that_write_one_folder_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=_write_many, args=(tmp_path, name, 60)) for name in ("a", "b", "c")
+        context.Process(target=write_many, args=(tmp_path, name, 60)) for name in ("a", "b", "c")
     ]
     reader = None
     for process in processes:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from kibitz.base import refs
 from kibitz.base.records import Batch, CallPart, FeedbackPart
+from kibitz.storage import sqlite
 
 PROJECT = "team/app"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,3 +39,11 @@ def judgement(call_id, output, *, name="x", seconds=0.0, feedback_id=None, autho
 
 def batch(*, calls=(), feedback=(), project=PROJECT, **lists):
     return Batch(project=project, calls=list(calls), feedback=list(feedback), **lists)
+
+
+def write_many(folder, name, count):
+    """Write batches of ten calls into a folder; a process of its own does this."""
+    opened = sqlite.open_store(folder)
+    for index in range(count):
+        opened.ingest.write(batch(calls=[call(f"{name}-{index}-{each}") for each in range(10)]))
+    opened.close()
