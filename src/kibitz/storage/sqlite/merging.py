@@ -59,11 +59,11 @@ class CallRow:
     @property
     def stored_bytes(self) -> int:
         """Bytes that the payloads take."""
-        return sum(
-            len(text) if text.isascii() else len(text.encode())
-            for text in (self.inputs, self.output, self.attributes, self.summary, self.exception)
-            if text is not None
-        )
+        total = 0
+        for text in (self.inputs, self.output, self.attributes, self.summary, self.exception):
+            if text:
+                total += len(text) if text.isascii() else len(text.encode())
+        return total
 
 
 FIELDS = tuple(field.name for field in fields(CallRow))

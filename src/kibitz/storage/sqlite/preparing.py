@@ -132,7 +132,12 @@ def _json(value: Any, where: str) -> tuple[str, Any]:
             encoded = _encode(value)
     except (UnicodeEncodeError, TypeError, RecursionError, ValueError) as error:
         raise InvalidRecord(f"{where} cannot be stored as JSON: {error}", field=where) from error
-    if encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+    # A level takes two characters at least, which spares most values the counting.
+    if (
+        len(encoded) > 2 * MAX_DEPTH
+        and encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH
+        and _is_deeper(value, MAX_DEPTH)
+    ):
         raise InvalidRecord(
             f"{where} is nested more than {MAX_DEPTH} levels deep; flatten it", field=where
         )
