@@ -41,14 +41,16 @@ _ROWS = """(SELECT json_group_array(json_array(f.pk, f.id, t.name, w.name, w.kin
     coalesce(n.text, a.text), f.payload))
     FROM feedback f JOIN feedback_types t ON t.pk = f.type JOIN authors w ON w.pk = f.author
     LEFT JOIN refs n ON n.pk = f.runnable_ref LEFT JOIN refs a ON a.pk = f.annotation_ref
-    WHERE f.call = c.pk{})"""
+    WHERE f.call = {}{})"""
 
 
 class FeedbackCompiler:
     """Compiles what a query says about feedback, for one project."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, call: str = "c.pk") -> None:
+        """`call` is what stands for the call: another table's column, where that leads, spares reading the call."""
         self._catalog = catalog
+        self._pk = call
 
     def condition(self, node: Compare | In | Contains | Exists, field: FeedbackField) -> Sql:
         """A condition on feedback, as an expression that is 0 or 1."""
@@ -126,16 +128,16 @@ class FeedbackCompiler:
         test = _of_one_call(_test(field.over, _operator(node), values))
         if field.over != "all":
             return Sql(
-                f"EXISTS (SELECT 1 FROM scores s WHERE s.series = ? AND s.call = c.pk AND {test.text})",
+                f"EXISTS (SELECT 1 FROM scores s WHERE s.series = ? AND s.call = {self._pk} AND {test.text})",
                 (series, *test.params),
             )
         entry = self._catalog.feedback_type(field.type)
         assert entry is not None, "a type without a row has no series"
-        standing = "FROM feedback f WHERE f.call = c.pk AND f.type = ? AND f.stands > 0"
+        standing = f"FROM feedback f WHERE f.call = {self._pk} AND f.type = ? AND f.stands > 0"
         return Sql(
             f"(EXISTS (SELECT 1 {standing}) AND NOT EXISTS (SELECT 1 {standing}"
             " AND NOT EXISTS (SELECT 1 FROM scores s"
-            f" WHERE s.series = ? AND s.call = c.pk AND s.source = f.pk AND {test.text})))",
+            f" WHERE s.series = ? AND s.call = {self._pk} AND s.source = f.pk AND {test.text})))",
             (entry.pk, entry.pk, series, *test.params),
         )
 
@@ -143,12 +145,14 @@ class FeedbackCompiler:
         if field.version is not None or field.over in ("mean", "min", "max", "agree"):
             return None
         if field.type == "*":
-            return Sql("EXISTS (SELECT 1 FROM feedback f WHERE f.call = c.pk AND f.stands > 0)")
+            return Sql(
+                f"EXISTS (SELECT 1 FROM feedback f WHERE f.call = {self._pk} AND f.stands > 0)"
+            )
         entry = self._catalog.feedback_type(field.type)
         if entry is None:
             return FALSE
         return Sql(
-            "EXISTS (SELECT 1 FROM feedback f WHERE f.call = c.pk AND f.type = ? AND f.stands > 0)",
+            f"EXISTS (SELECT 1 FROM feedback f WHERE f.call = {self._pk} AND f.type = ? AND f.stands > 0)",
             (entry.pk,),
         )
 
@@ -185,7 +189,7 @@ class FeedbackCompiler:
         self, function: str, node: Compare | In | Contains | Exists, field: FeedbackField
     ) -> tuple[str, tuple[Param, ...]]:
         condition, params = self._of_type(field)
-        return f"{function}({_ROWS.format(condition)}, ?)", (*params, freeze(node))
+        return f"{function}({_ROWS.format(self._pk, condition)}, ?)", (*params, freeze(node))
 
     def _of_type(self, field: FeedbackField) -> tuple[str, tuple[int, ...]]:
         if field.type == "*":

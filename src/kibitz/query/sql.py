@@ -75,9 +75,9 @@ _NUMBER_COLUMNS: dict[Column, str] = {
 class Compiler:
     """Compiles the nodes of one query for one project."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, call: str = "c.pk") -> None:
         self._catalog = catalog
-        self.feedback = FeedbackCompiler(catalog)
+        self.feedback = FeedbackCompiler(catalog, call=call)
         self.reads_payload = False
         """Whether anything compiled so far needs the payload row `p`."""
         self.joins: list[Sql] = []

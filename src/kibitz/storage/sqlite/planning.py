@@ -149,9 +149,9 @@ class _Planner:
         self._few = None
         return series
 
-    def start(self) -> tuple[_Lead, Sql, Compiler]:
+    def start(self, *, call: str = "c.pk") -> tuple[_Lead, Sql, Compiler]:
         """The leading tables, the condition and the compiler that made it."""
-        compiler = Compiler(self._catalog)
+        compiler = Compiler(self._catalog, call=call)
         conditions = [Sql("c.project = ?", (self._project,)), Sql(_VISIBLE)]
         if self._where is not None:
             conditions.append(compiler.condition(self._where, top=True))
@@ -192,7 +192,8 @@ class _Planner:
         first, rest = sort[0], sort[1:]
         if series < 0 or not isinstance(first.field, FeedbackField):
             return []
-        _, condition, compiler = self.start()
+        # By the score's own column, so that conditions on feedback come before the call is read.
+        _, condition, compiler = self.start(call="x.call")
         is_its = Sql(compiler.feedback.sorted_rows("x", first.field))
         lead = _Lead("FROM scores x CROSS JOIN calls c ON c.pk = x.call")
         condition = joined([Sql("x.series = ?", (series,)), is_its, condition], " AND ")
