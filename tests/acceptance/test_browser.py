@@ -408,6 +408,7 @@ def test_keys_lead_through_the_pages(browser: Browser, site: Site) -> None:
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_contain_text("Calls")
+        page.wait_for_load_state()
         page.keyboard.press("?")
         keys = page.get_by_role("dialog", name="Keys")
         expect(keys).to_contain_text("open it beside the list")
@@ -416,6 +417,8 @@ def test_keys_lead_through_the_pages(browser: Browser, site: Site) -> None:
         page.keyboard.press("g")
         page.keyboard.press("f")
         expect(page.get_by_role("heading", level=1)).to_have_text("Feedback")
+        # Keys pressed before the scripts have run go nowhere.
+        page.wait_for_load_state()
         page.keyboard.press("g")
         page.keyboard.press("p")
         expect(page.get_by_role("heading", level=1)).to_have_text("Projects")

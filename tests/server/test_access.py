@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Generator
 from pathlib import Path
@@ -52,7 +53,12 @@ def test_with_keys_every_request_needs_one(url: str, path: str):
 
 
 def test_without_a_key_a_large_body_is_refused_unread(url: str):
-    assert ask(url, "POST", api.INGEST, b"x" * 3_000_000, JSON).status == 401
+    for _ in range(10):
+        # A reset may overtake the answer, as with any server that does not read what it refuses.
+        with contextlib.suppress(ConnectionError):
+            assert ask(url, "POST", api.INGEST, b"x" * 3_000_000, JSON).status == 401
+            return
+    pytest.fail("no answer came through in ten attempts")
 
 
 @pytest.mark.parametrize("key", [KEY, OTHER])
