@@ -318,6 +318,7 @@ def test_call_page_switches_views_and_takes_feedback(browser: Browser, site: Sit
         page.keyboard.press("o")
         output = page.locator("#value-output")
         expect(output.locator("strong")).to_have_text("Yes")
+        page.wait_for_load_state()
         output.get_by_role("link", name="Text").click()
         expect(output.locator("pre")).to_contain_text("**Yes**")
         output.get_by_role("link", name="JSON").click()
