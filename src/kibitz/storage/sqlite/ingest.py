@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from kibitz.base import clock
 from kibitz.base.errors import KibitzError, Unavailable
 from kibitz.base.records import Batch, Receipt
 from kibitz.storage.sqlite import connection as door
@@ -27,6 +28,8 @@ from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import Prepared, prepare
 
 T = TypeVar("T")
+_PAUSE_PER_CALL_NS = 2_000_000
+_LONGEST_PAUSE_NS = 1_000_000_000
 
 MAX_GATHERED_ITEMS = 20_000
 """In one transaction: some half a second of writing, which other processes wait for."""
@@ -63,6 +66,8 @@ class SqliteIngest:
         self._file: tuple[int, int] | None = None
         """Which file the connection has open."""
         self._closed = False
+        self.quiet_at_ns = 0
+        """When this process will have been quiet for a while, on the monotonic clock: the longer, the more it wrote."""
 
     def write(self, batch: Batch) -> Receipt:
         """Store a batch; what the receipt counts is durable. See `storage.protocols.Ingest`."""
@@ -74,6 +79,8 @@ class SqliteIngest:
         if mine.error is not None:
             raise mine.error
         assert mine.receipt is not None
+        pause_ns = min(_LONGEST_PAUSE_NS, len(batch.calls) * _PAUSE_PER_CALL_NS)
+        self.quiet_at_ns = clock.monotonic_ns() + pause_ns
         return mine.receipt
 
     def index_words(self, limit: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from kibitz.base import clock
 from kibitz.base.errors import KibitzError
 from kibitz.storage.sqlite.ingest import SqliteIngest
 
@@ -17,6 +18,8 @@ _logger = logging.getLogger("kibitz.storage")
 CALLS_PER_STEP = 400
 """So many hold the write lock for some 50 ms."""
 _IDLE_S = 0.25
+_LONGEST_WAIT_NS = 5_000_000_000
+"""However much is written, one step is made so often."""
 _BETWEEN_STEPS_S = 0.002
 """Long enough for a writer that waits to take its turn."""
 
@@ -38,7 +41,13 @@ class Upkeep:
 
     def _run(self) -> None:
         wait_s = _IDLE_S
+        last = clock.monotonic_ns()
         while not self._stopping.wait(wait_s):
+            now = clock.monotonic_ns()
+            if now < self._ingest.quiet_at_ns and now < last + _LONGEST_WAIT_NS:
+                wait_s = _IDLE_S
+                continue
+            last = now
             try:
                 done = self._ingest.index_words(CALLS_PER_STEP)
                 wait_s = _BETWEEN_STEPS_S if done else _IDLE_S
