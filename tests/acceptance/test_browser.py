@@ -260,7 +260,10 @@ def test_filter_form_and_column_chooser(browser: Browser, site: Site) -> None:
 
 def test_search_narrows_while_typing_and_keeps_the_focus(browser: Browser, site: Site) -> None:
     with opened(browser, site, BOT) as page:
+        # The number of calls comes a moment after the page.
+        page.wait_for_load_state("networkidle")
         page.keyboard.press("/")
+        expect(page.locator("#search")).to_be_focused()
         page.keyboard.type("number 17")
         expect(rows(page)).to_have_count(1)
         expect(page.locator("#search")).to_be_focused()
