@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -146,6 +146,3 @@ def _translate(error: sqlite3.Error, path: Path, limit_s: float | None) -> Kibit
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_PERM")):
         return Unavailable(f"the store {path} cannot be opened or written: {error}", path=str(path))
     return KibitzError(f"the store {path} refused a statement: {error}")
-
-
-Progress = Callable[[int, int], None]
