@@ -178,5 +178,6 @@ def test_programs_that_end_together_deliver_the_spool_once(tmp_path: Path):
         ended = [each.end() for each in together]
 
     assert [each.status for each in ended] == [0] * 4
+    assert all("1 call sent to" in each.line for each in ended)
     assert sum("100 more from an earlier run" in each.err for each in ended) == 1
     assert once(steps(tmp_path / "server"), range(104))

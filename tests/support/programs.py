@@ -55,7 +55,7 @@ class Program:
             environment[f"KIBITZ_{name.upper()}"] = str(value)
         folder.mkdir(exist_ok=True)
         script = folder / "program.py"
-        script.write_text(_BEGINNING + textwrap.dedent(code))
+        _replace(script, _BEGINNING + textwrap.dedent(code))
         self.process = subprocess.Popen(
             [sys.executable, str(script), *map(str, arguments)],
             cwd=folder,
@@ -101,6 +101,13 @@ def step(n):
     return n
 
 """
+
+
+def _replace(script: Path, text: str) -> None:
+    """Write it whole: a program started from the same folder a moment ago may be reading it now."""
+    fresh = script.with_suffix(".fresh")
+    fresh.write_text(text)
+    fresh.replace(script)
 
 
 def run(code: str, folder: Path, *arguments: object, **settings: object) -> Ended:
