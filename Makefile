@@ -78,13 +78,13 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.app: $(REQUIREMENTS) | $(VENV)/.python
-	@echo "Installing kibitz[server] into $(VENV)"
-	@$(PIP) install --editable '.[server]'
+	@echo "Installing kibitz[server,arrow] into $(VENV)"
+	@$(PIP) install --editable '.[server,arrow]'
 	@touch $@
 
 $(VENV)/.dev: $(REQUIREMENTS) | $(VENV)/.python
-	@echo "Installing kibitz[server,otel,dev] into $(VENV)"
-	@$(PIP) install --editable '.[server,otel,dev]'
+	@echo "Installing kibitz[server,arrow,otel,dev] into $(VENV)"
+	@$(PIP) install --editable '.[server,arrow,otel,dev]'
 	@touch $(VENV)/.app $@
 
 # The pages are tested in the distribution's Chromium: no browser is downloaded from elsewhere.
