@@ -1,0 +1,1 @@
+"""Questions asked from Python: lazy sets of calls over a folder or a server, and frames of them."""

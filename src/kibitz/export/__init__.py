@@ -1,0 +1,1 @@
+"""What is stored as files and back: JSONL, CSV, Parquet, Arrow."""
