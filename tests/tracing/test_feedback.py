@@ -100,6 +100,30 @@ def test_a_scorer_is_a_call_of_its_own_and_its_result_a_runnable_feedback(captur
     assert refs.parse_ref(part.runnable_ref or "").name == "length"
 
 
+def test_an_op_that_judges_is_a_scorer_and_only_there(captured: Captured):
+    @kibitz.op
+    def shout(output):
+        return length(output)
+
+    @kibitz.op(kind="llm")
+    def judge(output):
+        return True
+
+    _, call = answer.call("hi")
+    call.apply_scorer_sync(shout)
+    call.apply_scorer_sync(judge)
+    shout("hi")
+
+    assert [(part.op, part.kind) for part in captured.calls] == [
+        ("answer", None),
+        ("shout", "scorer"),
+        ("length", None),
+        ("judge", "llm"),
+        ("shout", None),
+        ("length", None),
+    ]
+
+
 def test_scorers_may_be_functions_async_methods_and_take_what_they_name(captured: Captured):
     class Judge:
         def __init__(self):

@@ -77,11 +77,12 @@ class Assembler:
         }
         if call.parent is not None:
             fields["parent_id"] = call.parent.id
-        if op.kind is not None:
-            fields["kind"] = _label(op.kind)[:256]
+        extra = call.extra
+        kind = op.kind if op.kind is not None or extra is None else extra.kind
+        if kind is not None:
+            fields["kind"] = _label(kind)[:256]
         if call.thread_id is not None:
             fields["thread_id"] = _label(call.thread_id)
-        extra = call.extra
         name = (
             op.display_name if extra is None or extra.display_name is None else extra.display_name
         )

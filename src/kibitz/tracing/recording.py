@@ -82,7 +82,7 @@ class Scope:
     As a block it does nothing, so that a call in a trace that is not recorded takes the same way.
     """
 
-    __slots__ = ("attributes", "decided", "parent", "recorded", "result", "thread_id")
+    __slots__ = ("attributes", "judging", "parent", "recorded", "result", "thread_id")
 
     result: Any
     """Taken and forgotten with the scope."""
@@ -93,15 +93,15 @@ class Scope:
         attributes: Mapping[str, Any] | None,
         thread_id: str | None,
         recorded: bool = True,
-        decided: bool = False,
+        judging: bool = False,
     ) -> None:
         self.parent = parent
         self.attributes = attributes
         self.thread_id = thread_id
         self.recorded = recorded
         """False inside a trace that sampling left out."""
-        self.decided = decided
-        """True where a trace that begins here is recorded whatever sampling says."""
+        self.judging = judging
+        """True where what begins here judges a call: it is recorded whatever sampling says, and is a scorer's."""
 
     def enter_queue(self) -> None:
         """Nothing to do."""
@@ -294,12 +294,14 @@ class Recording:
 class Extra:
     """What a program adds to a call while it runs."""
 
-    __slots__ = ("attributes", "display_name", "summary")
+    __slots__ = ("attributes", "display_name", "kind", "summary")
 
     def __init__(self) -> None:
         self.attributes: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
         self.display_name: str | None = None
+        self.kind: str | None = None
+        """What the call is where its op does not say."""
 
 
 class Withheld:
@@ -400,7 +402,7 @@ def begin(op: OpInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recordin
         here = CURRENT.get()
         if type(here) is Recording:
             return Recording(op, session, here, here.attributes, here.thread_id, args, kwargs)
-        decided = False
+        judging = False
         if here is None:
             parent = attributes = thread_id = None
         else:
@@ -408,12 +410,16 @@ def begin(op: OpInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recordin
             if not scope.recorded:
                 return None
             parent, attributes, thread_id = scope.parent, scope.attributes, scope.thread_id
-            decided = scope.decided
-        if parent is None and not decided:
+            judging = scope.judging
+        if parent is None and not judging:
             rate = session.sample_rate if op.sample_rate is None else op.sample_rate
             if rate < 1.0 and random.random() >= rate:
                 return Scope(None, attributes, thread_id, False)
-        return Recording(op, session, parent, attributes, thread_id, args, kwargs)
+        call = Recording(op, session, parent, attributes, thread_id, args, kwargs)
+        if judging:
+            call.extra = Extra()
+            call.extra.kind = "scorer"
+        return call
     except Exception as error:  # noqa: BLE001 the guard of the recording path
         guard.note(error)
         return None
