@@ -282,10 +282,27 @@ class Draw(random.Random):
             start,
             ended_at=started_at + took,
             output=msgspec.UNSET if self.rarely() else self.value(),
-            summary=self.choice([None, self.object()]),
+            summary=self.choice([None, self.object(), self.summary()]),
             exception=ExceptionInfo(type="E", message=self.text()) if self.rarely() else None,
         )
         return [start, whole] if self.rarely() else [whole]
+
+    def summary(self) -> dict[str, Any]:
+        """Tokens and cost, as providers and others give them."""
+        counts = [0, 1, 2, 15, 15.0, 1.5, -1, "1", True, None, 10**15, 10**400]
+        names = ["input_tokens", "prompt_tokens", "cache_read_input_tokens", "output_tokens"]
+        names += ["completion_tokens", "total_tokens", "cost", "a"]
+
+        def used() -> dict[str, Any]:
+            return {self.choice(names): self.choice(counts) for _ in range(self.randrange(4))}
+
+        models = {self.choice(["gpt", "Gpt", "", "nul\0", *self.texts]): used() for _ in range(3)}
+        said = {
+            "usage": self.choice([models, models, used(), self.value()]),
+            "cost": self.choice([0, -0.0, 0.1, 1, 1.0, 10**400, "1", self.scalar()]),
+            "model": self.text(),
+        }
+        return {name: said[name] for name in said if not self.rarely()}
 
     def feedback(self, project: str, feedback_id: str) -> FeedbackPart:
         type_ = self.choice(self.types)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kibitz.base import refs
+from kibitz.base import refs, usage
 from kibitz.base.records import Batch, Call, CallPart, ExceptionInfo, Feedback, FeedbackPart
 from kibitz.query import json_form
 from kibitz.query.nodes import CallQuery
@@ -66,6 +66,8 @@ def _call(part: CallPart, project: str) -> Call:
     if part.ended_at is not None:
         latency_ms = max((part.ended_at - part.started_at) / timedelta(microseconds=1), 0) / 1000
         status = "success" if part.exception is None else "error"
+    summary = _stored(part.summary or {})
+    used = usage.of_summary(*(summary.get(name) for name in ("usage", "model", "cost")))
     return Call(
         project=project,
         id=part.id,
@@ -81,12 +83,17 @@ def _call(part: CallPart, project: str) -> Call:
         started_at=part.started_at,
         ended_at=part.ended_at,
         latency_ms=latency_ms,
+        model=used.model,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        tokens=used.tokens,
+        cost=used.cost,
         input_preview="",
         output_preview="",
         inputs=_stored(part.inputs),
         output=_stored(part.output),
         attributes=_stored(part.attributes or {}),
-        summary=_stored(part.summary or {}),
+        summary=summary,
         exception=msgspec.convert(
             _stored(msgspec.to_builtins(part.exception)), ExceptionInfo | None
         ),

@@ -177,6 +177,13 @@ class Call(Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
     latency_ms: float | None
     """None while the call is running."""
+    model: str | None = None
+    """What `summary` says was used, see `usage.py`: the model with the most tokens."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    """USD."""
     input_preview: str
     output_preview: str
     error: str | None = None
@@ -237,6 +244,23 @@ class ProjectInfo(Struct, frozen=True, kw_only=True):
     """Bytes of payloads as stored, each once; transport and indexes are not counted."""
     created_at: datetime
     last_call_at: datetime | None
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """A question that a project keeps under a name: what to ask, in which order, and what to show of it."""
+
+    project: str
+    name: str
+    query: str = ""
+    """In words, as `query.text_form` reads them; `now` in it is when it is asked."""
+    sort: str = ""
+    """Keys in words, `latency desc, started_at`; empty where the query sorts, or newest first."""
+    columns: list[str] = []
+    """The fields to show, as `query.fields` spells them; empty for the usual ones."""
+    author: str = ""
+    """Who saved it last; empty where nobody is named."""
+    created_at: datetime
+    updated_at: datetime
 
 
 T = TypeVar("T")

@@ -42,7 +42,10 @@ MAX_DIGIT_PARTS = 3
 COLUMNS: tuple[Column, ...] = get_args(Column)
 ROOTS: tuple[Root, ...] = get_args(Root)
 TIME_COLUMNS: frozenset[Column] = frozenset(("started_at", "ended_at"))
-NUMBER_COLUMNS: frozenset[Column] = frozenset(("latency_ms",))
+NUMBER_COLUMNS: frozenset[Column] = frozenset(
+    ("latency_ms", "input_tokens", "output_tokens", "tokens", "cost")
+)
+"""Those that hold numbers and no times."""
 
 OVERS: tuple[Over, ...] = get_args(Over)
 PARTS: tuple[FeedbackPartName, ...] = get_args(FeedbackPartName)

@@ -78,8 +78,9 @@ def fitting(field: Field, value: Literal_, at: str, *, equality: bool) -> Litera
         return parse_time(value, at, field.name)
     if field.name in fields.NUMBER_COLUMNS:
         if isinstance(value, bool | str):
+            unit = "; write milliseconds" if field.name == "latency_ms" else ""
             raise QueryError(
-                f"{at} {shapes.short(value)} is not a number, and {field.name} is; write milliseconds",
+                f"{at} {shapes.short(value)} is not a number, and {field.name} is{unit}",
                 at=at,
             )
         return value

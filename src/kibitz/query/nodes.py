@@ -23,8 +23,15 @@ Column = Literal[
     "started_at",
     "ended_at",
     "latency_ms",
+    "model",
+    "input_tokens",
+    "output_tokens",
+    "tokens",
+    "cost",
 ]
-"""The fields of a call that are columns. Times are microseconds since 1970 in a node; the spellings parse them."""
+"""The fields of a call that are columns. Times are microseconds since 1970 in a node; the spellings parse them.
+
+From `model` on they are read from `summary`, see `base/usage.py`; the cost is in USD."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ _TEXT_COLUMNS: dict[Column, str] = {
     "thread_id": "c.thread_id",
     "author": "c.author",
     "status": "c.status",
+    "model": "c.model",
     "op": "coalesce((SELECT o.name FROM ops o WHERE o.pk = c.op), '')",
     "op_ref": "(SELECT r.text FROM refs r WHERE r.pk = c.op_ref)",
 }
@@ -69,7 +70,13 @@ _NUMBER_COLUMNS: dict[Column, str] = {
     "started_at": "c.started_at",
     "ended_at": "c.ended_at",
     "latency_ms": "(c.latency / 1000.0)",
+    "input_tokens": "c.input_tokens",
+    "output_tokens": "c.output_tokens",
+    "tokens": "c.tokens",
+    "cost": "c.cost",
 }
+_FRACTIONS = frozenset[Column](("latency_ms", "cost"))
+"""Number columns that are doubles."""
 
 
 class Compiler:
@@ -149,7 +156,7 @@ class Compiler:
         if name in _NUMBER_COLUMNS:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return FALSE
-            exact = isinstance(value, int) and abs(value) < 1 << 62 and name != "latency_ms"
+            exact = isinstance(value, int) and abs(value) < 1 << 62 and name not in _FRACTIONS
             return Sql(
                 f"{_NUMBER_COLUMNS[name]} {OPERATORS[operator]} ?",
                 (value if exact else double(value),),

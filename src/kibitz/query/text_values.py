@@ -44,6 +44,7 @@ _MICROSECONDS = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
+_LATENCY = ColumnField("latency_ms")
 _MAX_DIGITS = 400
 """More are beyond every double, and slow to read."""
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -111,7 +112,7 @@ def _value(token: Token, field: Field) -> Literal_:
         return _WORDS[word.lower()]
     if _NUMBER.fullmatch(word):
         return _number(word)
-    if isinstance(field, ColumnField) and (found := _DURATION.fullmatch(word)):
+    if field == _LATENCY and (found := _DURATION.fullmatch(word)):
         milliseconds = _microseconds(found[1], found[2]) / 1000
         return int(milliseconds) if milliseconds == int(milliseconds) else float(milliseconds)
     if _NUMBERLIKE.match(word):

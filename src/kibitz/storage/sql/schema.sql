@@ -46,7 +46,12 @@ CREATE TABLE calls (
     status TEXT,                                    -- running, success, error
     input_preview TEXT,
     output_preview TEXT,
-    error TEXT
+    error TEXT,
+    model TEXT,                                     -- this and what follows from summary, see base/usage.py
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    tokens INTEGER,
+    cost REAL                                       -- USD
 );
 
 CREATE UNIQUE INDEX calls_id ON calls (project, id);
@@ -188,3 +193,16 @@ CREATE TABLE files (
     content BLOB NOT NULL,
     PRIMARY KEY (project, digest)
 );
+
+-- Questions kept under names: a query and a sort in words, columns as a JSON list.
+CREATE TABLE views (
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    name TEXT NOT NULL,
+    query TEXT NOT NULL,
+    sort TEXT NOT NULL,
+    columns TEXT NOT NULL,
+    author TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (project, name)
+) WITHOUT ROWID;

@@ -7,13 +7,15 @@ SELECT c.id, c.pk FROM json_each(?) e CROSS JOIN calls c ON c.project = ? AND c.
 
 -- name: insert_call
 INSERT INTO calls (pk, project, id, trace_id, parent_id, op, op_ref, kind, display_name, thread_id,
-    author, started_at, ended_at, latency, status, input_preview, output_preview, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    author, started_at, ended_at, latency, status, input_preview, output_preview, error,
+    model, input_tokens, output_tokens, tokens, cost)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_call
 UPDATE calls SET trace_id = ?, parent_id = ?, op = ?, op_ref = ?, kind = ?, display_name = ?,
     thread_id = ?, author = ?, started_at = ?, ended_at = ?, latency = ?, status = ?,
-    input_preview = ?, output_preview = ?, error = ?
+    input_preview = ?, output_preview = ?, error = ?,
+    model = ?, input_tokens = ?, output_tokens = ?, tokens = ?, cost = ?
 WHERE pk = ?
 
 -- name: read_call_row
@@ -169,3 +171,23 @@ SELECT content, media_type FROM files WHERE project = ? AND digest = ?
 
 -- name: project_pk
 SELECT pk FROM projects WHERE name = ?
+
+-- name: views
+-- The views of a project by name, or the one of a name.
+SELECT name, query, sort, columns, author, created_at, updated_at FROM views
+WHERE project = ?1 AND (?2 IS NULL OR name = ?2) ORDER BY name
+
+-- name: save_view
+INSERT INTO views (project, name, query, sort, columns, author, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET query = excluded.query, sort = excluded.sort, columns = excluded.columns,
+    author = excluded.author, updated_at = excluded.updated_at
+
+-- name: count_views
+SELECT count(*) FROM views WHERE project = ?
+
+-- name: delete_view
+DELETE FROM views WHERE project = ? AND name = ?
+
+-- name: feedback_type_names
+SELECT name FROM feedback_types WHERE project = ?

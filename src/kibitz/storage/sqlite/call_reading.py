@@ -21,7 +21,10 @@ from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
 _NARROW = """c.pk, c.id, c.trace_id, c.parent_id, o.name, r.text, c.kind, c.display_name, c.thread_id,
-    c.author, c.status, c.started_at, c.ended_at, c.latency, c.input_preview, c.output_preview, c.error"""
+    c.author, c.status, c.started_at, c.ended_at, c.latency, c.input_preview, c.output_preview, c.error,
+    c.model, c.input_tokens, c.output_tokens, c.tokens, c.cost"""
+_WIDE_FROM = 22
+"""Where the columns after the narrow ones begin."""
 _FROM = "FROM calls c LEFT JOIN ops o ON o.pk = c.op LEFT JOIN refs r ON r.pk = c.op_ref"
 _PAYLOADS = ("inputs", "output", "attributes", "summary", "exception")
 _MAX_SCORE_SERIES = 64
@@ -119,7 +122,7 @@ def _fetch(
     calls: list[Call] = []
     for pk in pks:
         row = by_pk[pk]
-        further: dict[str, Any] = _payloads(wide, row[17:])
+        further: dict[str, Any] = _payloads(wide, row[_WIDE_FROM:])
         if "feedback" in columns:
             further["feedback"] = feedback.get(pk, [])
         if "scores" in columns:
@@ -161,6 +164,11 @@ def _call(project: str, row: Any, further: dict[str, Any] | None = None) -> Call
         input_preview=row[14] or "",
         output_preview=row[15] or "",
         error=row[16],
+        model=row[17],
+        input_tokens=row[18],
+        output_tokens=row[19],
+        tokens=row[20],
+        cost=row[21],
         **(further or {}),
     )
 

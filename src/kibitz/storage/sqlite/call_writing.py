@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
+from kibitz.base import usage
+from kibitz.base.usage import Usage
 from kibitz.storage import statements
 from kibitz.storage.sqlite.merging import FIELDS, CallRow, merge
 from kibitz.storage.sqlite.names import WriterNames
@@ -147,7 +150,27 @@ class CallWriter:
         return replace(CallRow(), **dict(zip(FIELDS, row, strict=True)))
 
 
-def _columns(row: CallRow) -> tuple[None | int | str, ...]:
+class _Summary(msgspec.Struct):
+    """What of a summary becomes columns; the rest is passed over."""
+
+    usage: Any = None
+    model: Any = None
+    cost: Any = None
+
+
+_read_summary = msgspec.json.Decoder(_Summary).decode
+
+
+def _usage(summary: str | None) -> Usage:
+    if summary is None or not ('"usage"' in summary or '"cost"' in summary or '"model"' in summary):
+        return usage.NOTHING
+    found = _read_summary(summary)
+    return usage.of_summary(found.usage, found.model, found.cost)
+
+
+def _columns(row: CallRow) -> tuple[None | int | float | str, ...]:
+    # From the summary as it stands after all parts, whichever brought it.
+    used = _usage(row.summary)
     return (
         row.trace_id,
         row.parent_id,
@@ -164,6 +187,11 @@ def _columns(row: CallRow) -> tuple[None | int | str, ...]:
         row.input_preview,
         row.output_preview,
         row.error,
+        used.model,
+        used.input_tokens,
+        used.output_tokens,
+        used.tokens,
+        used.cost,
     )
 
 
