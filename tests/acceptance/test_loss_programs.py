@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asking
 import pytest
-from programs import PROJECT, Program, calls, once, run, steps
+from programs import PROJECT, Program, calls, once, run, spooled, steps
 
 from kibitz.base import refs
 from kibitz.query.nodes import FeedbackQuery
@@ -219,11 +219,14 @@ def test_however_a_program_ends_its_status_is_its_own_and_its_calls_are_there(tm
         name: Program('kibitz.init("team/app")\n' + _plain(code), tmp_path / str(number))
         for number, (name, (code, _, _)) in enumerate(ENDINGS.items())
     }
+    all_ended = {name: program.end() for name, program in with_kibitz.items()}
     for number, (name, (_, status, expected)) in enumerate(ENDINGS.items()):
-        ended = with_kibitz[name].end()
+        ended = all_ended[name]
         assert ended.status == status, (name, ended.err)
         assert "kibitz failed" not in ended.err, (name, ended.err)
-        found = [n for n in steps(tmp_path / str(number) / ".kibitz") if n not in NO_DAEMON_STEPS]
+        data = tmp_path / str(number) / ".kibitz"
+        # On a busy machine the thread that never stops makes more than can be stored in time: the rest is on disk.
+        found = [n for n in steps(data) + spooled(data, "local") if n not in NO_DAEMON_STEPS]
         assert sorted(n for n in found if type(n) is int) == expected, (name, ended.err)
 
 
