@@ -282,6 +282,56 @@ class Count(Struct, frozen=True, kw_only=True):
     """False where counting stopped at the bound: there are at least `count`."""
 
 
+class Category(Struct, frozen=True, kw_only=True):
+    """A value and how often it is there."""
+
+    value: bool | float | str
+    n: int
+
+
+class Measured(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a measure says of a group."""
+
+    value: int | float | None = None
+    """The figure; None where there is nothing to say, and where it is no finite number."""
+    n: int
+    """How many values it comes from."""
+    low: float | None = None
+    """Where the confidence interval of a mean or share begins …"""
+    high: float | None = None
+    """… and where it ends."""
+    edges: list[float] = []
+    """Of a histogram: bin i holds the numbers from edge i up to, without it, edge i + 1; the last has both."""
+    counts: list[int] = []
+    """How many numbers are in each bin."""
+    categories: list[Category] = []
+    """The most frequent values; of a histogram those that are no numbers."""
+    other: int = 0
+    """How many further values were not named as categories."""
+    exact: bool = True
+    """False where there were so many different texts that rare ones were counted as `other` only."""
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """One row of an aggregation."""
+
+    keys: list[Any]
+    """The value of each key; None for what has none."""
+    measures: list[Measured]
+
+
+class Aggregation(Struct, frozen=True, kw_only=True):
+    """Groups with what was measured of each."""
+
+    group_by: list[str]
+    """The keys as text."""
+    measures: list[str]
+    """The measures as text."""
+    groups: list[Group]
+    truncated: bool = False
+    """Whether there are more groups than were asked for."""
+
+
 class ScoreColumn(Struct, frozen=True, kw_only=True):
     """One thing that feedback of a project says: a column to show, filter and sort by."""
 
