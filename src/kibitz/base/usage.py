@@ -15,9 +15,7 @@ sum of the `cost` of each model. What is no count is passed over.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
 _INPUT = ("prompt_tokens", "prompt_token_count")
@@ -29,8 +27,7 @@ MAX_TOKENS = 10**15
 MAX_MODEL_CHARACTERS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a call used; None where nothing was said."""
 
     model: str | None = None
@@ -46,70 +43,89 @@ NOTHING = Usage()
 
 
 def of_summary(usage: Any, model: Any = None, cost: Any = None) -> Usage:
-    """What the entries `usage`, `model` and `cost` of a summary say. Never raises: what is no count says nothing."""
-    entries = _by_model(usage, model)
-    used = [(name, _of_counts(counts)) for name, counts in entries]
-    # Of equals `max` takes the first.
-    most = max(used, key=lambda each: each[1].tokens or 0, default=(model, NOTHING))
-    total = _cost(cost)
+    """What the entries `usage`, `model` and `cost` of a summary say. Never raises: what is no count says nothing.
+
+    Made for every call that is stored, so it is written to be fast.
+    """
+    used = NOTHING
+    if isinstance(usage, dict):
+        entries = cast("dict[Any, Any]", usage)
+        for name, value in entries.items():
+            if name in _COUNTS and _count(value) is not None:
+                used = _of_counts(entries)
+                break
+        else:
+            model, used = _over_models(model, entries)
     return Usage(
-        _text(most[0]),
-        _sum([each.input_tokens for _, each in used]),
-        _sum([each.output_tokens for _, each in used]),
-        _sum([each.tokens for _, each in used]),
-        _costs([each.cost for _, each in used]) if total is None else total,
+        model[:MAX_MODEL_CHARACTERS] or None if isinstance(model, str) else None,
+        used.input_tokens,
+        used.output_tokens,
+        used.tokens,
+        used.cost if cost is None or (total := _cost(cost)) is None else total,
     )
 
 
-def _by_model(usage: Any, model: Any) -> list[tuple[Any, Mapping[str, Any]]]:
-    if not isinstance(usage, Mapping):
-        return []
-    entries = cast("Mapping[str, Any]", usage)
-    if any(_count(entries.get(name)) is not None for name in _COUNTS & entries.keys()):
-        return [(model, entries)]
-    return [
-        (name, cast("Mapping[str, Any]", counts))
-        for name, counts in entries.items()
-        if isinstance(counts, Mapping)
-    ]
+def _over_models(model: Any, entries: dict[Any, Any]) -> tuple[Any, Usage]:
+    """Which model, and what all of them used together."""
+    together, most = NOTHING, -1
+    for name, counts in entries.items():
+        if not isinstance(counts, dict):
+            continue
+        used = _of_counts(cast("dict[Any, Any]", counts))
+        if (used.tokens or 0) > most:
+            model, most = name, used.tokens or 0
+        together = (
+            used
+            if together is NOTHING
+            else Usage(
+                None,
+                _sum(together.input_tokens, used.input_tokens),
+                _sum(together.output_tokens, used.output_tokens),
+                _sum(together.tokens, used.tokens),
+                _costs(together.cost, used.cost),
+            )
+        )
+    return model, together
 
 
-def _of_counts(counts: Mapping[str, Any]) -> Usage:
+def _of_counts(counts: dict[Any, Any]) -> Usage:
     input_tokens = _first(counts, _INPUT)
     if input_tokens is None:
-        input_tokens = _sum([_count(counts.get(name)) for name in ("input_tokens", *_CACHED)])
+        input_tokens = _count(counts.get("input_tokens"))
+        for name in _CACHED:
+            input_tokens = _sum(input_tokens, _count(counts.get(name)))
     if input_tokens is None:
         input_tokens = _count(counts.get("input"))
     output_tokens = _first(counts, _OUTPUT)
     tokens = _first(counts, _TOTAL)
     if tokens is None:
-        tokens = _sum([input_tokens, output_tokens])
+        tokens = _sum(input_tokens, output_tokens)
     return Usage(None, input_tokens, output_tokens, tokens, _cost(counts.get("cost")))
 
 
-def _first(counts: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+def _first(counts: dict[Any, Any], names: tuple[str, ...]) -> int | None:
     for name in names:
-        found = _count(counts.get(name))
-        if found is not None:
+        if name in counts and (found := _count(counts[name])) is not None:
             return found
     return None
 
 
 def _count(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not 0 <= value <= MAX_TOKENS or value != int(value):
-        return None
-    return int(value)
+    if type(value) is int:
+        return value if 0 <= value <= MAX_TOKENS else None
+    if type(value) is float and 0 <= value <= MAX_TOKENS and value.is_integer():
+        return int(value)
+    return None
 
 
-def _sum(counts: list[int | None]) -> int | None:
-    given = [each for each in counts if each is not None]
-    return min(sum(given), MAX_TOKENS) if given else None
+def _sum(first: int | None, second: int | None) -> int | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return min(first + second, MAX_TOKENS)
 
 
 def _cost(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not int and type(value) is not float:
         return None
     try:
         cost = float(value)
@@ -118,13 +134,8 @@ def _cost(value: Any) -> float | None:
     return cost if math.isfinite(cost) else None
 
 
-def _costs(costs: list[float | None]) -> float | None:
-    given = [each for each in costs if each is not None]
-    if not given:
-        return None
-    total = sum(given)
+def _costs(first: float | None, second: float | None) -> float | None:
+    if first is None or second is None:
+        return second if first is None else first
+    total = first + second
     return total if math.isfinite(total) else None
-
-
-def _text(name: Any) -> str | None:
-    return name[:MAX_MODEL_CHARACTERS] or None if isinstance(name, str) else None
