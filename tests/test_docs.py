@@ -46,6 +46,13 @@ def test_every_setting_is_documented_with_its_default(kind) -> None:
     assert rows == expected
 
 
+def _options(command: click.Command) -> list[click.Option]:
+    """The options of a command and of the commands below it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = [each for each in command.params if isinstance(each, click.Option)]
+    return own + [option for each in below for option in _options(each)]
+
+
 def test_every_command_and_option_is_documented() -> None:
     sections = dict(
         re.findall(
@@ -55,9 +62,7 @@ def test_every_command_and_option_is_documented() -> None:
     known_commands = commands.all_commands()
     assert set(sections) == set(known_commands)
     for command, section in sections.items():
-        options = [
-            each for each in known_commands[command].params if isinstance(each, click.Option)
-        ]
+        options = _options(known_commands[command])
         longest = {max(option.opts, key=len) for option in options}
         documented = set(re.findall(r"`(--[a-z-]+)", section))
         assert documented >= longest, command

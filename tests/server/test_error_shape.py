@@ -45,6 +45,8 @@ READS = (
     f"{api.OBJECTS}/op/answer",
     f"{api.OBJECTS}/op/answer/{'0' * 40}",
     f"{api.FILES}/{'0' * 40}",
+    api.VIEWS,
+    f"{api.VIEWS}/worst",
 )
 WRITES = (api.INGEST, api.CALLS_QUERY, api.CALLS_COUNT, api.FEEDBACK, api.FEEDBACK_QUERY)
 
@@ -92,6 +94,7 @@ def test_a_read_of_an_unknown_project_is_not_found(url: str, path: str):
         f"{api.OBJECTS}/model/none?project=p",
         f"{api.OBJECTS}/op?project=p",
         f"{api.FILES}/{'0' * 40}?project=p",
+        f"{api.VIEWS}/none?project=p",
         "/api/v1/nothing",
         "/api/v2/projects",
         "/api",

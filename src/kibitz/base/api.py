@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from kibitz.base.records import Call, FeedbackPart, Label, ObjectVersion, ProjectInfo, ScoreColumn
+from kibitz.base.records import (
+    Call,
+    FeedbackPart,
+    Label,
+    ObjectVersion,
+    ProjectInfo,
+    ScoreColumn,
+    View,
+)
 
 ROOT = "/api/v1"
 INGEST = f"{ROOT}/ingest"
@@ -25,6 +33,7 @@ OPS = f"{ROOT}/ops"
 OPS_DAILY = f"{OPS}/daily"
 OBJECTS = f"{ROOT}/objects"
 FILES = f"{ROOT}/files"
+VIEWS = f"{ROOT}/views"
 HEALTH = "/health"
 OPENAPI = "/api/openapi.json"
 
@@ -163,6 +172,23 @@ class Projects(Struct, frozen=True, kw_only=True):
     """All projects."""
 
     projects: list[ProjectInfo]
+
+
+class NewView(Asked, frozen=True, kw_only=True):
+    """What to keep under a name. It takes the place of what the name had."""
+
+    query: str = ""
+    """In words: a condition, an order and a limit."""
+    sort: str = ""
+    """Keys in words, `latency desc, started_at`, where the query does not sort."""
+    columns: list[str] = []
+    author: Label = ""
+
+
+class Views(Struct, frozen=True, kw_only=True):
+    """The views of a project, by name."""
+
+    views: list[View]
 
 
 class Health(Struct, frozen=True, kw_only=True):

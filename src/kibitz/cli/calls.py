@@ -13,9 +13,9 @@ import msgspec
 
 from kibitz.base import clock, refs
 from kibitz.base.errors import QueryError, UsageError
-from kibitz.base.records import Call, CallStatus
+from kibitz.base.records import Call, CallStatus, View
 from kibitz.cli import moments, sources, tables
-from kibitz.query import json_form, nodes, text_form
+from kibitz.query import json_form, nodes, text_form, views
 from kibitz.query.nodes import ALL_COLUMNS, CallQuery
 from kibitz.query.text_form import Parsed
 
@@ -66,6 +66,7 @@ STATUSES: tuple[str, ...] = get_args(CallStatus)
     help="One JSON object a line: the whole calls, or the --columns alone.",
 )
 @click.option("--count", is_flag=True, help="Only say how many match.")
+@click.option("--view", metavar="NAME", help="A saved view: what it asks must hold too.")
 @sources.options
 def calls(
     project: str | None,
@@ -77,6 +78,7 @@ def calls(
     columns: str | None,
     as_json: bool,
     count: bool,
+    view: str | None,
     sort: tuple[str, ...],
     where: str | None,
     **conditions: Any,
@@ -95,11 +97,13 @@ def calls(
     """
     if text is None and project is not None and not _is_project(project):
         project, text = None, project
-    spelled = split_columns(columns) if columns is not None else tables.DEFAULT
-    shown = [tables.parse_column(each) for each in spelled]
     whole = as_json and columns is None
     with sources.reader(sources.find(data, url)) as opened:
-        parsed = _parse_text(opened, project := sources.project_of(opened, project), text)
+        project = sources.project_of(opened, project)
+        parsed = _parse_text(opened, project, text)
+        saved = None if view is None else opened.views.get(project, view)
+        spelled = _spelled(columns, saved)
+        shown = [tables.parse_column(each) for each in spelled]
         query = json_form.parse_query(
             {
                 "project": project,
@@ -110,6 +114,8 @@ def calls(
             }
         )
         query = text_form.combined(query, parsed)
+        if saved is not None:
+            query, parsed = _viewed(opened, query, parsed, saved)
         if count:
             click.echo(_count(opened, query))
             return
@@ -206,6 +212,25 @@ def _parse_text(opened: sources.Reader, project: str, text: str | None) -> Parse
         yield from {each.type for each in opened.feedback.columns(project)}
 
     return text_form.parse(text or "", known_types=types(), now=clock.now())
+
+
+def _spelled(columns: str | None, saved: View | None) -> Sequence[str]:
+    """The columns that are named, else those of the view, else the usual ones."""
+    if columns is not None:
+        return split_columns(columns)
+    return tables.DEFAULT if saved is None or not saved.columns else saved.columns
+
+
+def _viewed(
+    opened: sources.Reader, query: CallQuery, parsed: Parsed, saved: View
+) -> tuple[CallQuery, Parsed]:
+    """A query within a view: both conditions hold, and the view sorts and limits where nothing else does."""
+    types = (each.type for each in opened.feedback.columns(query.project))
+    asked = views.parse(saved.query, saved.sort, known_types=types, now=clock.now())
+    where = text_form.both(asked.where, query.where)
+    limit = asked.limit if parsed.limit is None else parsed.limit
+    changed = dataclasses.replace(query, where=where, sort=query.sort or asked.sort)
+    return changed, dataclasses.replace(parsed, limit=limit)
 
 
 def _limit(given: int | None, said: int | None, all_: bool) -> int | None:

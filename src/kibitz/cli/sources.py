@@ -22,7 +22,7 @@ from kibitz.client.delivery import HttpDelivery
 from kibitz.client.http import Connection
 from kibitz.client.reading import RemoteStore
 from kibitz.storage import sqlite
-from kibitz.storage.protocols import CallReader, FeedbackReader, ProjectReader
+from kibitz.storage.protocols import CallReader, FeedbackReader, ProjectReader, ViewStore
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +36,8 @@ class Reader(Protocol):
     def feedback(self) -> FeedbackReader: ...
     @property
     def projects(self) -> ProjectReader: ...
+    @property
+    def views(self) -> ViewStore: ...
 
     def close(self) -> None: ...
 

@@ -141,6 +141,19 @@ def write(calls: Sequence[Call], spelled: Sequence[str], *, for_people: bool = F
     Console(width=max(_terminal(), sum(widths) + _GAP * len(widths) + 2)).print(table)
 
 
+def write_rows(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Texts as a table to standard output: drawn on a terminal, tabs between the cells elsewhere."""
+    lines = [[printable(" ".join(cell.split())) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for line in (headers, *lines):
+            click.echo("\t".join(line))
+        return
+    table = Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for line in lines:
+        table.add_row(*map(Text, line))
+    Console(width=_terminal()).print(table)
+
+
 def _terminal() -> int:
     return shutil.get_terminal_size().columns
 

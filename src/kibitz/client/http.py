@@ -83,12 +83,7 @@ class Connection:
 
     def get(self, path: str, asked: Mapping[str, str | None] | None = None) -> Answer:
         """Ask for a path; entries of `asked` that are None are left out."""
-        pairs = [
-            f"{name}={quote(value, safe='')}"
-            for name, value in (asked or {}).items()
-            if value is not None
-        ]
-        return self._request("GET", path + ("?" + "&".join(pairs) if pairs else ""))
+        return self._request("GET", path + _asked(asked or {}))
 
     def read(self, kind: type[T], path: str, asked: Mapping[str, str | None] | None = None) -> T:
         """Ask for a path and read the answer as a record."""
@@ -106,6 +101,17 @@ class Connection:
             body = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL).compress(body)
             headers["Content-Encoding"] = "zstd"
         return self._as(kind, self._request("POST", path, body, headers, repeatable=repeatable))
+
+    def put(self, kind: type[T], path: str, asked: Mapping[str, str | None], body: bytes) -> T:
+        """Send JSON to be kept under a path and read the answer as a record."""
+        headers = {"Content-Type": wire.MEDIA_TYPE}
+        return self._as(kind, self._request("PUT", path + _asked(asked), body, headers))
+
+    def delete(self, kind: type[T], path: str, asked: Mapping[str, str | None]) -> T:
+        """Have what is under a path forgotten and read the answer as a record."""
+        # Not repeated when the connection breaks: the second answer would be that nothing is there.
+        answer = self._request("DELETE", path + _asked(asked), repeatable=False)
+        return self._as(kind, answer)
 
     def close(self) -> None:
         """Close what is open; the connection may be used again."""
@@ -340,6 +346,12 @@ def _authorization(api_key: str | None) -> dict[str, str]:
             setting="api_key",
         )
     return {"Authorization": f"Bearer {api_key}"}
+
+
+def _asked(asked: Mapping[str, str | None]) -> str:
+    """The query of an address; entries that are None are left out."""
+    pairs = [f"{k}={quote(v, safe='')}" for k, v in asked.items() if v is not None]
+    return "?" + "&".join(pairs) if pairs else ""
 
 
 def _reason(error: Exception, timeout_s: float) -> str:

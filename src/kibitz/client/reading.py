@@ -23,10 +23,11 @@ from kibitz.base.records import (
     Page,
     ProjectInfo,
     ScoreColumn,
+    View,
 )
 from kibitz.client.delivery import HttpDelivery
 from kibitz.client.http import Connection
-from kibitz.query import json_form
+from kibitz.query import json_form, views
 from kibitz.query.nodes import CallQuery, FeedbackQuery, Node
 
 
@@ -41,6 +42,7 @@ class RemoteStore:
         self.objects = Objects(connection)
         self.projects = Projects(connection)
         self.files = Files(connection)
+        self.views = Views(connection)
 
     def close(self) -> None:
         """Close the connections."""
@@ -155,6 +157,27 @@ class Files:
     def get(self, project: str, digest: str) -> tuple[bytes, str]:
         answer = self._connection.get(_below(api.FILES, digest), {"project": project})
         return answer.body, answer.media_type
+
+
+class Views:
+    """The views of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self, project: str) -> Sequence[View]:
+        return self._connection.read(api.Views, api.VIEWS, {"project": project}).views
+
+    def get(self, project: str, name: str) -> View:
+        return self._connection.read(View, _below(api.VIEWS, name), {"project": project})
+
+    def save(self, project: str, name: str, view: api.NewView) -> View:
+        body = wire.encode_record(view)
+        path = _below(api.VIEWS, views.check_name(name))
+        return self._connection.put(View, path, {"project": project}, body)
+
+    def delete(self, project: str, name: str) -> View:
+        return self._connection.delete(View, _below(api.VIEWS, name), {"project": project})
 
 
 def _below(path: str, *parts: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from kibitz.base.api import NewView
 from kibitz.base.records import (
     Batch,
     Call,
@@ -20,6 +21,7 @@ from kibitz.base.records import (
     ProjectInfo,
     Receipt,
     ScoreColumn,
+    View,
 )
 from kibitz.query.nodes import CallColumn, CallQuery, FeedbackQuery, Node
 
@@ -102,6 +104,32 @@ class FileStore(Protocol):
         ...
 
 
+class ViewStore(Protocol):
+    """Questions that a project keeps under names."""
+
+    def list(self, project: str) -> Sequence[View]:
+        """The views of a project by name; raises `NotFound` where there is no project."""
+        ...
+
+    def get(self, project: str, name: str) -> View:
+        """One view; raises `NotFound`."""
+        ...
+
+    def save(self, project: str, name: str, view: NewView) -> View:
+        """Keep a view under a name, in the place of what the name had.
+
+        Raises:
+            QueryError: what it asks cannot be understood.
+            UsageError: the name or a column cannot be used, or the project has too many views.
+            NotFound: there is no such project.
+        """
+        ...
+
+    def delete(self, project: str, name: str) -> View:
+        """Forget a view and give what it was; raises `NotFound`."""
+        ...
+
+
 class Store(Protocol):
     """One opened store."""
 
@@ -117,6 +145,8 @@ class Store(Protocol):
     def projects(self) -> ProjectReader: ...
     @property
     def files(self) -> FileStore: ...
+    @property
+    def views(self) -> ViewStore: ...
 
     def close(self) -> None: ...
 
@@ -130,4 +160,5 @@ __all__ = [
     "ObjectReader",
     "ProjectReader",
     "Store",
+    "ViewStore",
 ]

@@ -15,6 +15,7 @@ from kibitz.server.routes import (
     projects,
     session,
     traces,
+    views,
 )
 
 handlers: list[ControllerRouterHandler] = [
@@ -25,6 +26,7 @@ handlers: list[ControllerRouterHandler] = [
     *objects.handlers,
     *projects.handlers,
     *files.handlers,
+    *views.handlers,
     *health.handlers,
     *description.handlers,
     *session.handlers,

@@ -42,7 +42,13 @@ def document(described: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
         # Copies: an application makes itself the owner of its handlers, and the real one would lose what it
         # gives them, its error shape among it.
         route_handlers=[copy.copy(each) for each in described],
-        openapi_config=OpenAPIConfig(title="Kibitz", version=__version__, create_examples=False),
+        openapi_config=OpenAPIConfig(
+            title="Kibitz",
+            version=__version__,
+            create_examples=False,
+            # Only to be unique: Litestar's own is not where one path takes several methods.
+            operation_id_creator=lambda handler, method, path: f"{method} {sorted(handler.paths)} {path}",
+        ),
         logging_config=None,
     )
     document = app.openapi_schema.to_schema()

@@ -92,6 +92,11 @@ class SqliteIngest:
         finally:
             self._lock.release()
 
+    def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Write something else than a batch, in a transaction of its own and in turn with batches."""
+        with self._lock:
+            return self._in_transaction(work)
+
     def close(self) -> None:
         """Finish what is being written and close the connection."""
         with self._lock:

@@ -13,6 +13,7 @@ from kibitz.storage.sqlite.feedback_reading import SqliteFeedback
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.things import SqliteFiles, SqliteObjects, SqliteProjects
 from kibitz.storage.sqlite.upkeep import Upkeep
+from kibitz.storage.sqlite.views import SqliteViews
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class SqliteStore:
     objects: SqliteObjects
     projects: SqliteProjects
     files: SqliteFiles
+    views: SqliteViews
     _readers: door.Readers
     _upkeep: Upkeep | None = None
 
@@ -85,6 +87,7 @@ def open_store(
         objects=SqliteObjects(readers),
         projects=SqliteProjects(readers),
         files=SqliteFiles(readers, ingest),
+        views=SqliteViews(readers, ingest),
         _readers=readers,
         _upkeep=keeper,
     )
