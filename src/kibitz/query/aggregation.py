@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kibitz.query.nodes import ColumnField, Field, Literal_, Node
+from kibitz.query.nodes import ColumnField, Field, Node
 
 Over = Literal["calls", "feedback"]
 
@@ -93,11 +93,10 @@ class Quantile:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which part of the values equals one; of the booleans which part is true."""
+    """Which part of the values of a kind equals one of them: of the booleans which part is true, of the texts …"""
 
     place: Place
-    value: Literal_ = True
-    """Where it is true only booleans count, otherwise every value there is."""
+    value: bool | int | float | str = True
 
 
 @dataclass(frozen=True, slots=True)
