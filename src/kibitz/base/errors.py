@@ -6,6 +6,11 @@
     │   ├── RefError                       ... a `kibitz:///` reference
     │   ├── SettingsError                  ... a setting or environment variable
     │   ├── InvalidRecord                  ... a call, feedback or object; carries the field
+    │   │   ├── InvalidSpecification       ... an annotation specification; carries keyword and place
+    │   │   ├── InvalidAnswer              ... an answer to a specification; carries rule and allowed
+    │   │   ├── UnknownReference           ... a reference to what the project does not have
+    │   │   ├── NotPermitted               ... an author who may not say this
+    │   │   └── OutOfScope                 ... a specification that is not for this target
     │   └── TooLarge                       ... send less; carries size and limit
     ├── Unauthorized (PermissionError)     bring a key
     ├── NotFound (LookupError)             ask for something else
@@ -72,6 +77,36 @@ class InvalidRecord(UsageError):
     """A call, feedback or object breaks a rule. Facts: `field`, and `value` where it is short."""
 
     code = "invalid_record"
+
+
+class InvalidSpecification(InvalidRecord):
+    """An annotation specification cannot be used. Facts: `field` (the place), `keyword`."""
+
+    code = "invalid_specification"
+
+
+class InvalidAnswer(InvalidRecord):
+    """An annotation does not fit its specification. Facts: `field`, `rule`, `allowed`, `value`."""
+
+    code = "invalid_answer"
+
+
+class UnknownReference(InvalidRecord):
+    """A reference names what the project does not have. Facts: `field`, `ref`."""
+
+    code = "unknown_reference"
+
+
+class NotPermitted(InvalidRecord):
+    """The author may not answer this specification, or not take back what somebody else said. Facts: `author`."""
+
+    code = "not_permitted"
+
+
+class OutOfScope(InvalidRecord):
+    """A specification is not for this target. Facts: `field`, `allowed`."""
+
+    code = "out_of_scope"
 
 
 class TooLarge(UsageError):

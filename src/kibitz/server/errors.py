@@ -3,6 +3,7 @@
 | status | code | |
 |---|---|---|
 | 400 | `usage`, `query`, `ref`, `invalid_record`, `settings` | mend the request |
+| 400 | `invalid_specification`, `invalid_answer`, `unknown_reference`, `not_permitted`, `out_of_scope` | mend the item |
 | 401 | `unauthorized` | bring a key |
 | 403 | `forbidden` | a foreign site, or a name that is not this machine's |
 | 404 | `not_found` | |
