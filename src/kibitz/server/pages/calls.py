@@ -22,7 +22,7 @@ from kibitz.server.pages.columns import Cell, Choice, Header
 from kibitz.server.pages.frames import AnyRequest, Frame
 from kibitz.storage.protocols import Store
 
-LIST_ID = "list"
+RESULTS_ID = "results"
 ROWS_ID = "rows"
 DRAWER_ID = "drawer"
 MAX_OPS = 40
@@ -227,7 +227,7 @@ def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] |
     return frames.send(
         request,
         _page(request, store, parsed),
-        status=400 if parsed.problems and not frames.targets(request, LIST_ID) else 200,
+        status=400 if parsed.problems and not frames.targets(request, RESULTS_ID) else 200,
     )
 
 

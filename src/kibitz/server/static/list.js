@@ -6,6 +6,7 @@ const POLL_MS = 1500;
 const AWAY_MS = 5000;
 
 const list = () => document.getElementById("list");
+const results = () => document.getElementById("results");
 const rows = () => [...document.querySelectorAll("tr[data-row]")];
 const linkOf = (row) => row?.querySelector("[data-row-link]");
 const selected = new Set();
@@ -214,21 +215,10 @@ document.addEventListener("kibitz:key", (event) => {
   event.preventDefault();
 });
 
-// Typing into the search goes on while an answer arrives.
-
-let typed = null;
-document.addEventListener("htmx:beforeSwap", () => {
-  const search = document.activeElement;
-  typed = search?.id === "search" ? search.value : null;
-});
-document.addEventListener("htmx:afterSettle", () => {
-  const search = document.getElementById("search");
-  if (typed !== null && search && search.value !== typed) {
-    search.value = typed;
-    search.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-  typed = null;
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id !== "results") return;
   selected.clear();
+  markOpen();
   watch();
 });
 
@@ -240,7 +230,7 @@ let watched = null;
 
 function watch() {
   clearTimeout(timer);
-  const page = list();
+  const page = results();
   if (!page || !("live" in page.dataset)) return;
   if (watched !== page.dataset.rowsUrl) etag = null;
   watched = page.dataset.rowsUrl;
@@ -248,7 +238,7 @@ function watch() {
 }
 
 async function look() {
-  const page = list();
+  const page = results();
   if (document.hidden || document.querySelector(":popover-open") || !page) {
     timer = setTimeout(look, POLL_MS);
     return;
@@ -257,7 +247,7 @@ async function look() {
   let wait = POLL_MS;
   try {
     const response = await fetchPart(url, "rows", { cache: "no-store", headers: etag ? { "if-none-match": etag } : {} });
-    if (list()?.dataset.rowsUrl !== url) return;
+    if (results()?.dataset.rowsUrl !== url) return;
     if (response.status === 200) {
       etag = response.headers.get("etag");
       merge(await response.text());
@@ -278,7 +268,8 @@ function merge(html) {
   const fresh = [...template.content.querySelectorAll("tr[data-row]")];
   const body = document.getElementById("rows");
   if (!body) {
-    if (fresh.length) location.reload();
+    if (fresh.length && document.getElementById("search")) swapPart(results().dataset.rowsUrl, "results").then(watch);
+    else if (fresh.length) location.reload();
     return;
   }
   const old = new Map([...body.rows].map((row) => [row.dataset.row, row]));
