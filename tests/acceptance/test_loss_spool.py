@@ -58,14 +58,15 @@ def test_a_spool_at_its_limit_loses_what_it_says_and_nothing_that_it_had(tmp_pat
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Generator[Path]:
-    """A folder on a disk of 800 kB."""
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[Path]:
+    """A folder on a disk of 800 kB, or as many bytes as the test says."""
+    size = getattr(request, "param", 800 << 10)
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
     folder = tmp_path / "disk"
     folder.mkdir()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=800k") != 0:
+    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=%d" % size) != 0:
         pytest.skip(f"a small disk cannot be mounted: {os.strerror(ctypes.get_errno())}")
     try:
         yield folder
@@ -85,6 +86,7 @@ def test_a_full_disk_under_the_spool_is_survived_and_said(tmp_path: Path, small_
     assert len(found) == 20 + after[0] == len(set(found))
 
 
+@pytest.mark.parametrize("small_disk", [3 << 20], indirect=True)
 def test_a_full_disk_under_the_store_keeps_nothing_back_from_the_program(
     tmp_path: Path, small_disk: Path
 ):
@@ -96,7 +98,7 @@ def test_a_full_disk_under_the_store_keeps_nothing_back_from_the_program(
         @kibitz.op
         def noisy(n, text): return n
         for n in range(1000):
-            assert noisy(n, noise.randbytes(1000).hex()) == n
+            assert noisy(n, noise.randbytes(5000).hex()) == n
         report = kibitz.finish()
         kept = report.calls_sent + report.calls_spooled
         assert kept + report.pending + sum(report.dropped.values()) == 1000, report
