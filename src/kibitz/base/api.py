@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from kibitz.base.records import (
+    AuthorKind,
     Call,
     FeedbackPart,
+    Id,
     Label,
+    Moment,
+    Name,
     ObjectVersion,
     ProjectInfo,
+    RefText,
     ScoreColumn,
     View,
 )
@@ -24,6 +30,9 @@ INGEST = f"{ROOT}/ingest"
 CALLS = f"{ROOT}/calls"
 CALLS_QUERY = f"{CALLS}/query"
 CALLS_COUNT = f"{CALLS}/count"
+CALLS_BULK_COUNT = f"{CALLS}/bulk/count"
+CALLS_BULK_DELETE = f"{CALLS}/bulk/delete"
+CALLS_BULK_FEEDBACK = f"{CALLS}/bulk/feedback"
 TRACES = f"{ROOT}/traces"
 FEEDBACK = f"{ROOT}/feedback"
 FEEDBACK_QUERY = f"{FEEDBACK}/query"
@@ -32,6 +41,7 @@ PROJECTS = f"{ROOT}/projects"
 OPS = f"{ROOT}/ops"
 OPS_DAILY = f"{OPS}/daily"
 OBJECTS = f"{ROOT}/objects"
+SPECIFICATIONS = f"{ROOT}/specifications"
 FILES = f"{ROOT}/files"
 VIEWS = f"{ROOT}/views"
 HEALTH = "/health"
@@ -103,6 +113,49 @@ class CountQuery(Asked, frozen=True, kw_only=True):
     bound: int | None = None
 
 
+class BulkAsked(Asked, frozen=True, kw_only=True):
+    """Which calls an action is for: all that match."""
+
+    project: str
+    filter: CallFilter | None = None
+    query: dict[str, Any] | None = None
+    text: str | None = None
+    """A condition in words; it takes no limit."""
+    whole_traces: bool = False
+    """Also the other calls of the traces in which one matches; not for feedback."""
+
+
+class BulkDeletion(BulkAsked, frozen=True, kw_only=True):
+    """Which calls to delete."""
+
+    expected: Annotated[int, Meta(ge=0)]
+    """How many were counted; where more match by now, nothing is deleted."""
+    cursor: str | None = None
+
+
+class BulkJudgement(Asked, frozen=True, kw_only=True):
+    """What to say about all calls that match."""
+
+    project: str
+    filter: CallFilter | None = None
+    query: dict[str, Any] | None = None
+    text: str | None = None
+    expected: Annotated[int, Meta(ge=0)]
+    """How many were counted; where more match by now, nothing is added."""
+    cursor: str | None = None
+    id: Id | None = None
+    """An id of the action: beginning it again adds nothing twice."""
+    type: Name
+    payload: dict[str, Any]
+    author: Label = ""
+    author_kind: AuthorKind = "person"
+    created_at: Moment | None = None
+    annotation_ref: RefText | None = None
+    runnable_ref: RefText | None = None
+    call_ref: RefText | None = None
+    trigger_ref: RefText | None = None
+
+
 class NewFeedback(FeedbackPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One judgement to store."""
 
@@ -118,6 +171,51 @@ class FeedbackAsked(Asked, frozen=True, kw_only=True):
     author: Label | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
     cursor: str | None = None
+
+
+class NewSpecification(Asked, frozen=True, kw_only=True):
+    """A specification to publish: what people are to be asked, as `specifications.AnnotationSpec` has it."""
+
+    project: str
+    name: str
+    schema: dict[str, Any]
+    description: str = ""
+    guidelines: str = ""
+    see: list[str] = []
+    answer: list[str] = []
+    unique_among_creators: bool = True
+    ops: list[str] = []
+    targets: list[str] = []
+
+
+class SpecificationVersion(Struct, frozen=True, kw_only=True):
+    """One version of a specification."""
+
+    project: str
+    name: str
+    ref: str
+    """What `annotation_ref` of the answers is."""
+    digest: str
+    version: int
+    created_at: datetime
+    kind: str
+    """The control: number, integer, boolean, thumbs, choice, choices, text, ranking, spans, correction or fields."""
+    paths: list[str]
+    """Where its answers stand in the payload: columns to filter and sort by."""
+    schema: dict[str, Any]
+    description: str
+    guidelines: str
+    see: list[str]
+    answer: list[str]
+    unique_among_creators: bool
+    ops: list[str]
+    targets: list[str]
+
+
+class Specifications(Struct, frozen=True, kw_only=True):
+    """The specifications of a project, or the versions of one, newest first."""
+
+    specifications: list[SpecificationVersion]
 
 
 class Trace(Struct, frozen=True, kw_only=True):

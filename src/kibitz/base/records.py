@@ -332,6 +332,32 @@ class Aggregation(Struct, frozen=True, kw_only=True):
     """Whether there are more groups than were asked for."""
 
 
+class BulkCount(Struct, frozen=True, kw_only=True):
+    """What an action on all calls of a query would touch; always exact."""
+
+    calls: int
+    """How many calls match, or are in the traces of those that do where whole traces are asked for."""
+    feedback: int
+    """How many judgements are on them, history included."""
+
+
+class BulkStep(Struct, frozen=True, kw_only=True):
+    """One step of an action on all calls of a query. What it counts is durable."""
+
+    calls: int
+    """How many calls were deleted, or judged."""
+    feedback: int
+    """How many judgements were deleted with them, or added."""
+    left: int
+    """How many calls remain; hand it back as `expected`."""
+    cursor: str | None = None
+    """Hand it back to go on; None when all is done."""
+    rejected: list[Rejection] = []
+    """The first judgements that were refused, by the id of their call."""
+    refused: int = 0
+    """How many were refused in all."""
+
+
 class ScoreColumn(Struct, frozen=True, kw_only=True):
     """One thing that feedback of a project says: a column to show, filter and sort by."""
 

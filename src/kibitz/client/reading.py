@@ -25,6 +25,7 @@ from kibitz.base.records import (
     ScoreColumn,
     View,
 )
+from kibitz.client.bulk import Bulk
 from kibitz.client.delivery import HttpDelivery
 from kibitz.client.http import Connection
 from kibitz.query import json_form, views
@@ -43,6 +44,7 @@ class RemoteStore:
         self.projects = Projects(connection)
         self.files = Files(connection)
         self.views = Views(connection)
+        self.bulk = Bulk(connection)
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,6 +124,13 @@ class Objects:
     def versions(self, project: str, kind: str, name: str) -> list[ObjectVersion]:
         path = _below(api.OBJECTS, kind, name)
         return self._connection.read(api.Versions, path, {"project": project}).versions
+
+    # Last, because the class has a method of that name from here on.
+    def list(
+        self, project: str, kind: str | None = None, type: str | None = None
+    ) -> Sequence[ObjectVersion]:
+        asked = {"project": project, "kind": kind, "type": type}
+        return self._connection.read(api.Versions, api.OBJECTS, asked).versions
 
 
 class Projects:

@@ -6,16 +6,21 @@ that the command line asks a folder or a server alike. All methods are synchrono
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from kibitz.base.api import NewView
 from kibitz.base.records import (
     Batch,
+    BulkCount,
+    BulkStep,
     Call,
     Count,
     Feedback,
+    FeedbackPart,
+    FilePart,
     ObjectVersion,
     Page,
     ProjectInfo,
@@ -83,6 +88,17 @@ class ObjectReader(Protocol):
 
     def versions(self, project: str, kind: str, name: str) -> list[ObjectVersion]: ...
 
+    def list(
+        self, project: str, kind: str | None = None, type: str | None = None
+    ) -> Sequence[ObjectVersion]:
+        """The newest version of each name, by name.
+
+        Args:
+            kind: only ops, or only objects.
+            type: only those whose value has this `$type`.
+        """
+        ...
+
 
 class ProjectReader(Protocol):
     """Projects and what is in them."""
@@ -130,6 +146,108 @@ class ViewStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a project has at a moment: where reading it ends, and about how much that is."""
+
+    last_call: int
+    last_feedback: int
+    calls: int
+    feedback: int
+    objects: int
+    files: int
+
+
+class Contents(Protocol):
+    """Everything of a project in portions that fit into memory, as it is stored: values may be `msgspec.Raw`.
+
+    What arrives after the extent was taken is left out.
+    """
+
+    def extent(self, project: str) -> Extent:
+        """What there is now; raises `NotFound`."""
+        ...
+
+    def objects(self, project: str) -> Iterator[list[ObjectVersion]]: ...
+
+    def files(self, project: str, digests: Iterable[str] | None = None) -> Iterator[FilePart]:
+        """Files with their bytes; all, or those of these digests that there are."""
+        ...
+
+    def calls(
+        self, query: CallQuery, extent: Extent, *, limit: int | None = None
+    ) -> Iterator[list[Call]]:
+        """The calls that match, without feedback; in the order of arrival where the query sorts by nothing."""
+        ...
+
+    def feedback(self, project: str, extent: Extent) -> Iterator[list[Feedback]]:
+        """All feedback, history included, in the order of arrival."""
+        ...
+
+    def feedback_on(
+        self, project: str, call_ids: list[str], extent: Extent
+    ) -> dict[str, list[Feedback]]:
+        """All feedback on some calls by their ids, history included, in the order of arrival."""
+        ...
+
+
+class Bulk(Protocol):
+    """Actions on all calls that match, each after a count and refused where there are more by then.
+
+    An action goes in steps: hand the cursor of one back for the next, with its `left` as what is expected.
+    """
+
+    def count(self, project: str, where: Node | None, *, whole_traces: bool = False) -> BulkCount:
+        """How many calls and judgements an action would touch, exactly."""
+        ...
+
+    def delete(
+        self,
+        project: str,
+        where: Node | None,
+        *,
+        expected: int,
+        whole_traces: bool = False,
+        cursor: str | None = None,
+    ) -> BulkStep:
+        """Delete the calls that match, or the whole traces that they are in, with everything on them.
+
+        Raises:
+            Conflict: more calls match than were expected; nothing was deleted in this step.
+        """
+        ...
+
+    def add_feedback(
+        self,
+        project: str,
+        where: Node | None,
+        judgement: FeedbackPart,
+        *,
+        expected: int,
+        cursor: str | None = None,
+    ) -> BulkStep:
+        """Judge all calls that match alike.
+
+        Args:
+            judgement: what is said; its target does not count. Its `id`, where it has one, is of the action:
+                beginning an action of the same id again adds nothing twice.
+
+        Raises:
+            Conflict: more calls match than were expected; nothing was added in this step.
+            InvalidRecord: the judgement breaks a rule of its type; nothing was added.
+        """
+        ...
+
+
+class LocalStore(Protocol):
+    """What only a store at hand has; a server's is exported by the server."""
+
+    @property
+    def feedback(self) -> FeedbackReader: ...
+    @property
+    def contents(self) -> Contents: ...
+
+
 class Store(Protocol):
     """One opened store."""
 
@@ -147,16 +265,22 @@ class Store(Protocol):
     def files(self) -> FileStore: ...
     @property
     def views(self) -> ViewStore: ...
+    @property
+    def bulk(self) -> Bulk: ...
 
     def close(self) -> None: ...
 
 
 __all__ = [
+    "Bulk",
     "CallColumn",
     "CallReader",
+    "Contents",
+    "Extent",
     "FeedbackReader",
     "FileStore",
     "Ingest",
+    "LocalStore",
     "ObjectReader",
     "ProjectReader",
     "Store",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar.types import ControllerRouterHandler
 
 from kibitz.server.routes import (
+    bulk,
     calls,
     description,
     feedback,
@@ -14,6 +15,7 @@ from kibitz.server.routes import (
     objects,
     projects,
     session,
+    specifications,
     traces,
     views,
 )
@@ -21,9 +23,11 @@ from kibitz.server.routes import (
 handlers: list[ControllerRouterHandler] = [
     *ingest.handlers,
     *calls.handlers,
+    *bulk.handlers,
     *traces.handlers,
     *feedback.handlers,
     *objects.handlers,
+    *specifications.handlers,
     *projects.handlers,
     *files.handlers,
     *views.handlers,

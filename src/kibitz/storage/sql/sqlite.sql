@@ -31,6 +31,37 @@ DELETE FROM payloads WHERE call = ?
 -- name: insert_payload
 INSERT INTO payloads (call, inputs, output, attributes, summary, exception) VALUES (?, ?, ?, ?, ?, ?)
 
+-- name: forget_words
+DELETE FROM unworded WHERE project = ? AND call = ?
+
+-- name: extent
+-- What a project has now: the last call, the last feedback, and how many of each, of objects and of files.
+SELECT (SELECT coalesce(max(c.pk), 0) FROM calls c WHERE c.project = ?1),
+    (SELECT coalesce(max(f.pk), 0) FROM feedback f WHERE f.project = ?1),
+    (SELECT coalesce(sum(r.calls), 0) FROM rollups r WHERE r.project = ?1),
+    (SELECT coalesce(sum(t.rows), 0) FROM feedback_types t WHERE t.project = ?1),
+    (SELECT count(*) FROM objects o WHERE o.project = ?1),
+    (SELECT count(*) FROM files i WHERE i.project = ?1)
+
+-- name: objects_after
+-- The versions of a project after a pk: (pk, kind, name, digest, version, created_at, value).
+SELECT pk, kind, name, digest, version, created_at, value FROM objects
+WHERE project = ? AND pk > ? ORDER BY pk
+
+-- name: digests_after
+SELECT digest FROM files WHERE project = ? AND digest > ? ORDER BY digest LIMIT ?
+
+-- name: standing_pks
+-- Those of these calls (a JSON list of pks) that a project has and shows.
+SELECT c.pk FROM json_each(?1) e CROSS JOIN calls c
+ON c.pk = e.value AND c.project = ?2 AND c.started_at IS NOT NULL
+
+-- name: delete_call
+DELETE FROM calls WHERE pk = ?
+
+-- name: delete_empty_rollups
+DELETE FROM rollups WHERE project = ? AND calls = 0
+
 -- name: add_to_rollup
 INSERT INTO rollups (project, op, hour, calls, errors, running, latency, bytes)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -119,6 +150,41 @@ SELECT pk FROM calls WHERE project = ? AND id = ? AND started_at IS NOT NULL
 -- name: ops
 -- (op, calls), most called first.
 SELECT o.name, sum(r.calls) AS n FROM rollups r JOIN ops o ON o.pk = r.op
+-- name: judgements_of_calls
+-- All feedback on calls (a JSON list of pks): (pk, call, type, payload).
+SELECT f.pk, f.call, f.type, f.payload FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value
+
+-- name: judgements_of_refs
+-- All feedback on what is no call, by the texts of references (a JSON list): (pk, type, payload).
+SELECT f.pk, f.type, f.payload FROM json_each(?) e CROSS JOIN refs r ON r.text = e.value
+CROSS JOIN feedback f ON f.target = r.pk
+
+-- name: delete_feedback
+DELETE FROM feedback WHERE pk = ?
+
+-- name: count_on_calls
+-- How many judgements are on calls (a JSON list of pks).
+SELECT count(*) FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value
+
+-- name: traces_of_calls
+-- The traces of calls (a JSON list of pks).
+SELECT DISTINCT c.trace_id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value
+
+-- name: calls_of_traces
+-- The calls of the traces of a project (a JSON list of ids).
+SELECT c.pk FROM json_each(?1) e CROSS JOIN calls c
+ON c.project = ?2 AND c.trace_id = e.value AND c.started_at IS NOT NULL
+
+-- name: traces_without_calls
+-- Those of some traces (a JSON list of ids) that a project has no call of.
+SELECT e.value FROM json_each(?1) e WHERE NOT EXISTS (
+    SELECT 1 FROM calls c WHERE c.project = ?2 AND c.trace_id = e.value AND c.started_at IS NOT NULL
+)
+
+-- name: ids_of_calls
+-- The ids of calls (a JSON list of pks), in their order.
+SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value ORDER BY e.key
+
 WHERE r.project = ? GROUP BY o.pk HAVING n > 0 ORDER BY n DESC, o.name
 
 -- name: by_op_and_day

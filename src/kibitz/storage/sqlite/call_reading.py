@@ -20,13 +20,13 @@ from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
-_NARROW = """c.pk, c.id, c.trace_id, c.parent_id, o.name, r.text, c.kind, c.display_name, c.thread_id,
+NARROW = """c.pk, c.id, c.trace_id, c.parent_id, o.name, r.text, c.kind, c.display_name, c.thread_id,
     c.author, c.status, c.started_at, c.ended_at, c.latency, c.input_preview, c.output_preview, c.error,
     c.model, c.input_tokens, c.output_tokens, c.tokens, c.cost"""
-_WIDE_FROM = 22
+WIDE_FROM = 22
 """Where the columns after the narrow ones begin."""
-_FROM = "FROM calls c LEFT JOIN ops o ON o.pk = c.op LEFT JOIN refs r ON r.pk = c.op_ref"
-_PAYLOADS = ("inputs", "output", "attributes", "summary", "exception")
+FROM = "FROM calls c LEFT JOIN ops o ON o.pk = c.op LEFT JOIN refs r ON r.pk = c.op_ref"
+PAYLOADS = ("inputs", "output", "attributes", "summary", "exception")
 _MAX_SCORE_SERIES = 64
 """Columns of scores that a page of calls carries; the most used ones."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,7 +72,7 @@ class SqliteCalls:
         with self._readers.reading() as connection:
             pk = project_pk(connection, project)
             rows = connection.execute(
-                f"SELECT {_NARROW} {_FROM} WHERE c.project = ? AND c.trace_id = ?"
+                f"SELECT {NARROW} {FROM} WHERE c.project = ? AND c.trace_id = ?"
                 " AND c.started_at IS NOT NULL ORDER BY c.started_at, c.pk LIMIT ?",
                 (pk, trace_id, limit),
             ).fetchall()
@@ -80,7 +80,7 @@ class SqliteCalls:
             raise NotFound(
                 f"project {project!r} has no trace {trace_id[:64]!r}", project=project, id=trace_id
             )
-        return [_call(project, row) for row in rows]
+        return [call_of(project, row) for row in rows]
 
     def ops(self, project: str) -> list[tuple[str, int]]:
         """The ops of a project with their number of calls, most called first."""
@@ -104,12 +104,12 @@ def _fetch(
     """The calls of these pks, in their order."""
     if not pks:
         return []
-    wide = [name for name in _PAYLOADS if name in columns]
+    wide = [name for name in PAYLOADS if name in columns]
     extra = "".join(f", p.{name}" for name in wide)
     join = " LEFT JOIN payloads p ON p.call = c.pk" if wide else ""
     wanted = msgspec.json.encode(pks).decode()
     rows = connection.execute(
-        f"SELECT {_NARROW}{extra} {_FROM}{join} WHERE c.pk IN (SELECT value FROM json_each(?))",
+        f"SELECT {NARROW}{extra} {FROM}{join} WHERE c.pk IN (SELECT value FROM json_each(?))",
         (wanted,),
     )
     by_pk: dict[int, Any] = {row[0]: row for row in rows}
@@ -118,16 +118,16 @@ def _fetch(
         feedback = feedback_reading.standing_on_calls(connection, project, pks)
     scores: dict[int, dict[str, dict[str, Any]]] = {}
     if "scores" in columns:
-        scores = _scores(connection, project, wanted)
+        scores = scores_of(connection, project, wanted)
     calls: list[Call] = []
     for pk in pks:
         row = by_pk[pk]
-        further: dict[str, Any] = _payloads(wide, row[_WIDE_FROM:])
+        further: dict[str, Any] = _payloads(wide, row[WIDE_FROM:])
         if "feedback" in columns:
             further["feedback"] = feedback.get(pk, [])
         if "scores" in columns:
             further["scores"] = scores.get(pk, {})
-        calls.append(_call(project, row, further))
+        calls.append(call_of(project, row, further))
     return calls
 
 
@@ -144,7 +144,7 @@ def _payloads(names: list[str], texts: Iterable[str | None]) -> dict[str, Any]:
     return found
 
 
-def _call(project: str, row: Any, further: dict[str, Any] | None = None) -> Call:
+def call_of(project: str, row: Any, further: dict[str, Any] | None = None) -> Call:
     latency = row[13]
     return Call(
         project=project,
@@ -173,7 +173,7 @@ def _call(project: str, row: Any, further: dict[str, Any] | None = None) -> Call
     )
 
 
-def _scores(
+def scores_of(
     connection: sqlite3.Connection, project: str, wanted: str
 ) -> dict[int, dict[str, dict[str, Any]]]:
     """The scores of calls, by pk, then feedback type, then path."""

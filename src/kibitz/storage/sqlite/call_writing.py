@@ -125,6 +125,23 @@ class CallWriter:
         for (project, _), state in written:
             for row, sign in ((state.stood, -1), (state.row, 1)):
                 if row is None or row.started_at is None:
+    def remove(self, project: int, pks: list[int]) -> None:
+        """Delete calls with their payloads and take them out of the sums, at once; what is on them is the caller's."""
+        gone = [((project, ""), _State(pk, self._read(pk), CallRow())) for pk in pks]
+        self._write_rollups(gone)
+        self._connection.executemany(_SQL["forget_words"], [(project, pk) for pk in pks])
+        for statement in ("delete_payload", "delete_call"):
+            self._connection.executemany(_SQL[statement], [(pk,) for pk in pks])
+        self._connection.execute(_SQL["delete_empty_rollups"], (project,))
+
+    def _searched(self, projects: set[int]) -> set[int]:
+        """Which of the projects have a text index."""
+        levels = {
+            project: self._connection.execute(_SQL["search_level"], (project,)).fetchone()[0]
+            for project in projects
+        }
+        return {project for project, level in levels.items() if level}
+
                     continue
                 op = row.op if row.op is not None else self._names.op(self._connection, project, "")
                 entry = sums[project, op, row.started_at // _HOUR_US]

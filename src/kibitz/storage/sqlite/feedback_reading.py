@@ -18,9 +18,9 @@ from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
-_COLUMNS = """f.pk, f.id, t.name, c.id, g.text, f.payload, w.name, w.kind, f.created_at,
+COLUMNS = """f.pk, f.id, t.name, c.id, g.text, f.payload, w.name, w.kind, f.created_at,
     a.text, n.text, f.call_ref, q.text, f.call, f.stands, f.retracts"""
-_FROM = """FROM feedback f
+FROM = """FROM feedback f
     JOIN feedback_types t ON t.pk = f.type
     JOIN authors w ON w.pk = f.author
     LEFT JOIN calls c ON c.pk = f.call
@@ -59,7 +59,7 @@ class SqliteFeedback:
                 conditions.append("(f.created_at, f.pk) < (?, ?)")
                 params += _position(query.cursor)
             rows = connection.execute(
-                f"SELECT {_COLUMNS} {_FROM} WHERE {' AND '.join(conditions)}"
+                f"SELECT {COLUMNS} {FROM} WHERE {' AND '.join(conditions)}"
                 " ORDER BY f.created_at DESC, f.pk DESC LIMIT ?",
                 (*params, query.limit + 1),
             ).fetchall()
@@ -68,7 +68,8 @@ class SqliteFeedback:
             last = rows[query.limit - 1]
             cursor = json.dumps([last[8], last[0]]).encode().hex()
         return Page(
-            items=[_feedback(query.project, row) for row in rows[: query.limit]], next_cursor=cursor
+            items=[feedback_of(query.project, row) for row in rows[: query.limit]],
+            next_cursor=cursor,
         )
 
     def columns(self, project: str) -> list[ScoreColumn]:
@@ -104,17 +105,17 @@ def standing_on_calls(
 ) -> dict[int, list[Feedback]]:
     """The feedback that stands on calls, newest first, by the call's pk."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} {_FROM} WHERE f.call IN (SELECT value FROM json_each(?)) AND f.stands > 0"
+        f"SELECT {COLUMNS} {FROM} WHERE f.call IN (SELECT value FROM json_each(?)) AND f.stands > 0"
         " ORDER BY f.created_at DESC, f.pk DESC",
         (msgspec.json.encode(pks).decode(),),
     )
     found: dict[int, list[Feedback]] = {}
     for row in rows:
-        found.setdefault(row[13], []).append(_feedback(project, row))
+        found.setdefault(row[13], []).append(feedback_of(project, row))
     return found
 
 
-def _feedback(project: str, row: Any) -> Feedback:
+def feedback_of(project: str, row: Any) -> Feedback:
     target = row[4] if row[3] is None else refs.call_ref(project, row[3])
     return Feedback(
         project=project,

@@ -201,6 +201,16 @@ class FeedbackWriter:
                 if role in _COUNTED and place <= 1:
                     counts[series, kind] += 1
         self.connection.executemany(_SQL["insert_score"], rows)
+        self._count_scores(counts)
+
+    def remove_scores(self, judged: set[tuple[int, int]]) -> None:
+        """Take the scores of some types on some calls, (call, type) each, out of the table and the counts."""
+        counts: _Counts = defaultdict(int)
+        for call, type_pk in judged:
+            self._remove_scores(call, type_pk, counts)
+        self._count_scores(counts)
+
+    def _count_scores(self, counts: _Counts) -> None:
         self.connection.executemany(
             _SQL["count_scores"],
             [

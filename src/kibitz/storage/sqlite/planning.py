@@ -124,6 +124,32 @@ class _Planner:
 
         Not those on feedback: a list equals each of its elements and has no place in an order.
         """
+def matching(
+    connection: sqlite3.Connection,
+    project: int,
+    where: Node | None,
+    *,
+    after: int = 0,
+    until: int | None = None,
+    limit: int = -1,
+) -> list[int]:
+    """The pks of the calls that match, in the order in which they arrived.
+
+    Args:
+        after: only those that arrived after this one.
+        until: only up to this one.
+        limit: how many at most; all where it is negative.
+    """
+    lead, condition, compiler = _Planner(connection, project, where).start()
+    bounds = Sql("c.pk > ? AND c.pk <= ?", (after, (1 << 62) if until is None else until))
+    condition = joined([condition, bounds], " AND ")
+    statement = Sql(
+        f"SELECT c.pk {lead.text}{_payload_join(compiler)} WHERE {condition.text} ORDER BY c.pk LIMIT ?",
+        (*lead.params, *condition.params, limit),
+    )
+    return [row[0] for row in connection.execute(statement.text, statement.params)]
+
+
         fixed = {
             node.field
             for node in self._conjuncts

@@ -8,7 +8,9 @@ from pathlib import Path
 from kibitz.base.errors import Unavailable
 from kibitz.storage.sqlite import connection as door
 from kibitz.storage.sqlite import migrations
+from kibitz.storage.sqlite.bulk import SqliteBulk
 from kibitz.storage.sqlite.call_reading import SqliteCalls
+from kibitz.storage.sqlite.contents import SqliteContents
 from kibitz.storage.sqlite.feedback_reading import SqliteFeedback
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.things import SqliteFiles, SqliteObjects, SqliteProjects
@@ -29,6 +31,8 @@ class SqliteStore:
     projects: SqliteProjects
     files: SqliteFiles
     views: SqliteViews
+    bulk: SqliteBulk
+    contents: SqliteContents
     _readers: door.Readers
     _upkeep: Upkeep | None = None
 
@@ -88,6 +92,8 @@ def open_store(
         projects=SqliteProjects(readers),
         files=SqliteFiles(readers, ingest),
         views=SqliteViews(readers, ingest),
+        bulk=SqliteBulk(readers, ingest),
+        contents=SqliteContents(readers),
         _readers=readers,
         _upkeep=keeper,
     )
