@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": ("kibitz.cli.doctor", "doctor"),
     "import": ("kibitz.cli.importing", "import_"),
     "serve": ("kibitz.cli.serve", "serve"),
+    "specs": ("kibitz.cli.specs", "specs"),
     "views": ("kibitz.cli.views", "views"),
 }
 """Where each is. Only the one that runs is loaded: a query need not wait for the server's frameworks."""

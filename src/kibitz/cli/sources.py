@@ -22,7 +22,13 @@ from kibitz.client.delivery import HttpDelivery
 from kibitz.client.http import Connection
 from kibitz.client.reading import RemoteStore
 from kibitz.storage import sqlite
-from kibitz.storage.protocols import CallReader, FeedbackReader, ProjectReader, ViewStore
+from kibitz.storage.protocols import (
+    CallReader,
+    FeedbackReader,
+    ObjectReader,
+    ProjectReader,
+    ViewStore,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +40,8 @@ class Reader(Protocol):
     def calls(self) -> CallReader: ...
     @property
     def feedback(self) -> FeedbackReader: ...
+    @property
+    def objects(self) -> ObjectReader: ...
     @property
     def projects(self) -> ProjectReader: ...
     @property

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from litestar import get
+from litestar.params import QueryParameter
 
 from kibitz.base import api
-from kibitz.base.errors import NotFound
+from kibitz.base.errors import NotFound, UsageError
 from kibitz.base.records import ObjectVersion
 from kibitz.base.refs import VERSIONED
 from kibitz.server import inputs
 from kibitz.server.inputs import AnyRequest, ProjectIn, StoreIn
 
+KindIn = Annotated[str | None, QueryParameter(description="Only `op`, or only `object`.")]
+TypeIn = Annotated[
+    str | None, QueryParameter(name="type", description="Only those whose value has this `$type`.")
+]
 _FORM = f"{api.OBJECTS}/KIND/NAME or {api.OBJECTS}/KIND/NAME/DIGEST"
+
+
+@get(api.OBJECTS, sync_to_thread=True, tags=["objects"])
+def listed(
+    project: ProjectIn, store: StoreIn, kind: KindIn = None, type_: TypeIn = None
+) -> api.Versions:
+    """The newest version of each op and object, by name."""
+    if kind is not None and kind not in VERSIONED:
+        raise UsageError(f"kind {kind[:60]!r} is neither 'op' nor 'object'", field="kind")
+    found = store.objects.list(inputs.project(project), kind, type_)
+    return api.Versions(versions=list(found))
 
 
 @get(f"{api.OBJECTS}/{{kind:str}}/{{name:str}}", sync_to_thread=True, tags=["objects"])
@@ -50,4 +68,4 @@ def _names(request: AnyRequest) -> list[str]:
     return found
 
 
-handlers = [versions, one, with_slash]
+handlers = [listed, versions, one, with_slash]

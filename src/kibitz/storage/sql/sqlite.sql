@@ -70,18 +70,66 @@ ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, errors = errors + excl
     bytes = bytes + excluded.bytes
 
 -- name: await_words
-INSERT INTO unworded (call) VALUES (?) ON CONFLICT DO NOTHING
+INSERT INTO unworded (project, call) VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- name: await_all_words
+INSERT INTO unworded (project, call)
+SELECT project, pk FROM calls WHERE project = ? AND started_at IS NOT NULL ON CONFLICT DO NOTHING
+
+-- name: await_no_words
+DELETE FROM unworded WHERE project = ?
 
 -- name: without_words
--- The calls that have waited longest for the word index, with what their words come from.
-SELECT u.call, p.inputs, p.attributes, p.output FROM unworded u
-LEFT JOIN payloads p ON p.call = u.call ORDER BY u.call LIMIT ?
+-- The calls of a project, or of any, that have waited longest for the text index, with what their words come from.
+SELECT u.project, u.call, q.search, c.started_at, p.inputs, p.attributes, p.output
+FROM unworded u JOIN projects q ON q.pk = u.project
+LEFT JOIN calls c ON c.pk = u.call LEFT JOIN payloads p ON p.call = u.call
+WHERE ?1 IS NULL OR u.project = ?1 ORDER BY u.project, u.call LIMIT ?2
 
 -- name: insert_words
 INSERT INTO words (rowid, body) VALUES (?, ?)
 
 -- name: words_are_in
-DELETE FROM unworded WHERE call = ?
+DELETE FROM unworded WHERE project = ? AND call = ?
+
+-- name: widen_block
+INSERT INTO word_blocks (project, block, earliest, latest) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest)
+
+-- name: delete_blocks
+DELETE FROM word_blocks WHERE project = ?
+
+-- name: blocks_within
+SELECT block, earliest, latest FROM word_blocks WHERE project = ? AND latest >= ? AND earliest <= ?
+
+-- name: unknown_terms
+-- Which of these words (a JSON list) a project does not have.
+SELECT e.value FROM json_each(?) e
+WHERE NOT EXISTS (SELECT 1 FROM terms t WHERE t.project = ? AND t.text = e.value)
+
+-- name: last_term
+SELECT coalesce(max(pk), 0) FROM terms
+
+-- name: insert_term
+INSERT INTO terms (pk, project, text) VALUES (?, ?, ?)
+
+-- name: insert_term_parts
+INSERT INTO term_parts (rowid, text) VALUES (?, ?)
+
+-- name: search_level
+SELECT search FROM projects WHERE pk = ?
+
+-- name: set_search_level
+UPDATE projects SET search = ? WHERE pk = ?
+
+-- name: searched_projects
+SELECT pk FROM projects WHERE search > 0
+
+-- name: search_state
+-- (level, calls that wait, different words).
+SELECT q.search, (SELECT count(*) FROM unworded u WHERE u.project = q.pk),
+    (SELECT count(*) FROM terms t WHERE t.project = q.pk)
+FROM projects q WHERE q.pk = ?
 
 -- name: last_pk
 SELECT last FROM sequences WHERE name = ?
@@ -101,6 +149,41 @@ SELECT f.id FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id 
 -- name: feedback_on_call
 -- All feedback of a type on a call: (pk, id, author, created_at, retracts, stands).
 SELECT pk, id, author, created_at, retracts, stands FROM feedback WHERE call = ? AND type = ?
+
+-- name: judgements_of_calls
+-- All feedback on calls (a JSON list of pks): (pk, call, type, payload).
+SELECT f.pk, f.call, f.type, f.payload FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value
+
+-- name: judgements_of_refs
+-- All feedback on what is no call, by the texts of references (a JSON list): (pk, type, payload).
+SELECT f.pk, f.type, f.payload FROM json_each(?) e CROSS JOIN refs r ON r.text = e.value
+CROSS JOIN feedback f ON f.target = r.pk
+
+-- name: delete_feedback
+DELETE FROM feedback WHERE pk = ?
+
+-- name: count_on_calls
+-- How many judgements are on calls (a JSON list of pks).
+SELECT count(*) FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value
+
+-- name: traces_of_calls
+-- The traces of calls (a JSON list of pks).
+SELECT DISTINCT c.trace_id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value
+
+-- name: calls_of_traces
+-- The calls of the traces of a project (a JSON list of ids).
+SELECT c.pk FROM json_each(?1) e CROSS JOIN calls c
+ON c.project = ?2 AND c.trace_id = e.value AND c.started_at IS NOT NULL
+
+-- name: traces_without_calls
+-- Those of some traces (a JSON list of ids) that a project has no call of.
+SELECT e.value FROM json_each(?1) e WHERE NOT EXISTS (
+    SELECT 1 FROM calls c WHERE c.project = ?2 AND c.trace_id = e.value AND c.started_at IS NOT NULL
+)
+
+-- name: ids_of_calls
+-- The ids of calls (a JSON list of pks), in their order.
+SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value ORDER BY e.key
 
 -- name: payload_of_feedback
 SELECT payload FROM feedback WHERE pk = ?
@@ -150,41 +233,6 @@ SELECT pk FROM calls WHERE project = ? AND id = ? AND started_at IS NOT NULL
 -- name: ops
 -- (op, calls), most called first.
 SELECT o.name, sum(r.calls) AS n FROM rollups r JOIN ops o ON o.pk = r.op
--- name: judgements_of_calls
--- All feedback on calls (a JSON list of pks): (pk, call, type, payload).
-SELECT f.pk, f.call, f.type, f.payload FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value
-
--- name: judgements_of_refs
--- All feedback on what is no call, by the texts of references (a JSON list): (pk, type, payload).
-SELECT f.pk, f.type, f.payload FROM json_each(?) e CROSS JOIN refs r ON r.text = e.value
-CROSS JOIN feedback f ON f.target = r.pk
-
--- name: delete_feedback
-DELETE FROM feedback WHERE pk = ?
-
--- name: count_on_calls
--- How many judgements are on calls (a JSON list of pks).
-SELECT count(*) FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value
-
--- name: traces_of_calls
--- The traces of calls (a JSON list of pks).
-SELECT DISTINCT c.trace_id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value
-
--- name: calls_of_traces
--- The calls of the traces of a project (a JSON list of ids).
-SELECT c.pk FROM json_each(?1) e CROSS JOIN calls c
-ON c.project = ?2 AND c.trace_id = e.value AND c.started_at IS NOT NULL
-
--- name: traces_without_calls
--- Those of some traces (a JSON list of ids) that a project has no call of.
-SELECT e.value FROM json_each(?1) e WHERE NOT EXISTS (
-    SELECT 1 FROM calls c WHERE c.project = ?2 AND c.trace_id = e.value AND c.started_at IS NOT NULL
-)
-
--- name: ids_of_calls
--- The ids of calls (a JSON list of pks), in their order.
-SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value ORDER BY e.key
-
 WHERE r.project = ? GROUP BY o.pk HAVING n > 0 ORDER BY n DESC, o.name
 
 -- name: by_op_and_day
@@ -223,6 +271,15 @@ SELECT q.name, q.created_at,
 FROM projects q LEFT JOIN rollups r ON r.project = q.pk
 WHERE ?1 IS NULL OR q.name = ?1
 GROUP BY q.pk ORDER BY 8 DESC, q.name
+
+-- name: newest_objects
+-- The newest version of each name: (kind, name, digest, value, created_at, version), by name.
+SELECT o.kind, o.name, o.digest, o.value, o.created_at, o.version FROM objects o
+WHERE o.project = ?1 AND (?2 IS NULL OR o.kind = ?2)
+    AND o.version = (SELECT max(n.version) FROM objects n
+        WHERE n.project = o.project AND n.kind = o.kind AND n.name = o.name)
+    AND (?3 IS NULL OR json_extract(o.value, '$."$type"') = ?3)
+ORDER BY o.name, o.kind
 
 -- name: object_versions
 SELECT digest, value, created_at, version FROM objects

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -81,6 +82,17 @@ class SqliteObjects:
                 f"project {project!r} has no {kind} {name[:64]!r}", project=project, name=name
             )
         return [_version(project, kind, name, row) for row in rows]
+
+    # Last, because the class has a method of that name from here on.
+    def list(
+        self, project: str, kind: str | None = None, type: str | None = None
+    ) -> Sequence[ObjectVersion]:
+        """The newest version of each name, by name."""
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                _SQL["newest_objects"], (project_pk(connection, project), kind, type)
+            ).fetchall()
+        return [_version(project, each, name, row) for each, name, *row in rows]
 
 
 def _version(project: str, kind: str, name: str, row: Any) -> ObjectVersion:
