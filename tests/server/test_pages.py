@@ -5,36 +5,29 @@ from __future__ import annotations
 import ast
 import gzip
 import inspect
-import threading
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from asking import Answer, ask
+from asking import ask
 from jinja2 import meta
 from markup import Element, forms, read
+from sites import DIGEST, EVIL, PATH, PROJECT, START, Counting, Site, judged, part, served, write
 
 from kibitz.base import clock, refs
 from kibitz.base.errors import QueryTimeout
 from kibitz.base.records import (
-    Batch,
-    CallPart,
     ExceptionInfo,
-    FeedbackPart,
-    FilePart,
     Frame,
     ObjectPart,
 )
-from kibitz.base.settings import ServerSettings
 from kibitz.query.nodes import FeedbackQuery
-from kibitz.server import serving
 from kibitz.server.pages import (
     addresses,
     assets,
@@ -48,74 +41,6 @@ from kibitz.server.pages import (
 )
 from kibitz.server.pages import render as rendering
 from kibitz.storage import sqlite
-from kibitz.storage.protocols import Store
-
-HTML = {"Accept": "text/html,*/*"}
-PROJECT = "acme/bot"
-PATH = "/p/acme~bot"
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DIGEST = "a" * 40
-EVIL = """<script>hacked()</script><img src=x onerror="hacked()">"'&{{7*7}}{%x%}"""
-
-
-@dataclass
-class Site:
-    """A served store, asked as a browser without scripts asks."""
-
-    url: str
-    store: Store
-    asked: Counter[str]
-    """How often each method of the store was called."""
-
-    def answer(self, path: str, headers: dict[str, str] | None = None, form: Any = None) -> Answer:
-        body = None if form is None else urlencode(form).encode()
-        sent = {**HTML, **(headers or {})}
-        if body is not None:
-            sent["Content-Type"] = "application/x-www-form-urlencoded"
-        return ask(self.url, "GET" if form is None else "POST", path, body, sent)
-
-    def page(self, path: str, status: int = 200, **headers: str) -> Element:
-        answer = self.answer(path, {name.replace("_", "-"): text for name, text in headers.items()})
-        assert answer.status == status, answer.body[:600]
-        return read(answer.body)
-
-    def follow(self, path: str, link: Element) -> Element:
-        return self.page(urljoin(path, link["href"]))
-
-
-class Counting:
-    """A store that counts what it is asked."""
-
-    def __init__(self, inner: Any, asked: Counter[str], prefix: str = "") -> None:
-        self._inner, self._asked, self._prefix = inner, asked, prefix
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        place = f"{self._prefix}{name}"
-        if not callable(found):
-            return Counting(found, self._asked, f"{place}.")
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            self._asked[place] += 1
-            return found(*args, **kwargs)
-
-        return counted
-
-
-@contextmanager
-def served(store: Any, **options: Any) -> Iterator[str]:
-    listening = serving.listen(ServerSettings(port=0, **options))
-    stop, ready = threading.Event(), threading.Event()
-    thread = threading.Thread(
-        target=listening.serve, args=(store,), kwargs={"stop": stop, "ready": ready.set}
-    )
-    thread.start()
-    assert ready.wait(20)
-    try:
-        yield listening.url
-    finally:
-        stop.set()
-        thread.join(20)
 
 
 @pytest.fixture(name="site")
@@ -125,43 +50,6 @@ def _site(tmp_path: Path) -> Generator[Site]:
     with served(Counting(store, asked)) as url:
         yield Site(url, store, asked)
     store.close()
-
-
-def part(id_: str, at_s: float = 0, **more: Any) -> CallPart:
-    started_at = START + timedelta(seconds=at_s)
-    given: dict[str, Any] = {
-        "op": "answer",
-        "trace_id": id_,
-        "started_at": started_at,
-        "ended_at": started_at + timedelta(seconds=1),
-        "inputs": {"question": f"question {id_}"},
-        "output": f"output {id_}",
-    }
-    return CallPart(id=id_, **{**given, **more})
-
-
-def judged(id_: str, type_: str, payload: Any, **more: Any) -> FeedbackPart:
-    given: dict[str, Any] = {"created_at": START}
-    if type_.startswith("runnable."):
-        name = type_.removeprefix("runnable.")
-        given["runnable_ref"] = refs.op_ref(PROJECT, name, DIGEST)
-        given["call_ref"] = refs.call_ref(PROJECT, "scoring")
-    return FeedbackPart(
-        type=type_, target_ref=refs.call_ref(PROJECT, id_), payload=payload, **{**given, **more}
-    )
-
-
-def write(site: Site, *items: CallPart | FeedbackPart | ObjectPart | FilePart) -> None:
-    receipt = site.store.ingest.write(
-        Batch(
-            project=PROJECT,
-            calls=[each for each in items if isinstance(each, CallPart)],
-            feedback=[each for each in items if isinstance(each, FeedbackPart)],
-            objects=[each for each in items if isinstance(each, ObjectPart)],
-            files=[each for each in items if isinstance(each, FilePart)],
-        )
-    )
-    assert not receipt.rejected
 
 
 def ids(page: Element) -> list[str]:
@@ -761,12 +649,12 @@ def test_feedback_page_leads_to_the_calls(site: Site) -> None:
     )
 
     page = site.page(f"{PATH}/feedback")
-    rows = {row.all("th")[0].text: row for row in page.one("tbody").all("tr")}
+    cards = {each.one("h2").text: each for each in page.all("article")}
 
-    assert list(rows) == ["good", "note"] or list(rows) == ["note", "good"]
-    assert [each.text for each in rows["good"].all("td")][:3] == ["program", "1", "number"]
-    assert ids(site.page(rows["good"].link("judged")["href"])) == ["c1"]
-    assert ids(site.page(rows["good"].link("not judged")["href"])) == ["c2"]
+    assert set(cards) == {"good", "note"}
+    assert cards["good"].one("span", "tag").text == "program"
+    assert ids(site.page(cards["good"].link("judged")["href"])) == ["c1"]
+    assert ids(site.page(cards["good"].link("not judged")["href"])) == ["c2"]
     assert "hello" in page.one("ul", "recent").text
 
 

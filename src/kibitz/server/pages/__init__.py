@@ -7,7 +7,7 @@ by one template. What decides is pure and apart: `addresses` (state and address)
 
 from __future__ import annotations
 
-from kibitz.server.pages import assets, call, calls, feedback, login, op, projects
+from kibitz.server.pages import assets, call, calls, feedback, feedback_forms, login, op, projects
 from kibitz.server.pages.errors import page as error_page
 
 handlers = [
@@ -18,7 +18,8 @@ handlers = [
     call.send_tree,
     call.send_value,
     feedback.show_feedback,
-    feedback.add_feedback,
+    feedback.send_card,
+    feedback_forms.add_feedback,
     op.show_op,
     login.show_login,
     login.choose_theme,

@@ -364,3 +364,76 @@ def _digits(half: float, value: float) -> int:
     if half <= 0:
         return 0 if value == int(value) else 2
     return min(max(1 - math.floor(math.log10(half)), 0), 6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whisker:
+    """One line of a comparison: a value with its interval."""
+
+    name: str
+    url: str
+    """The calls that it is about."""
+    at: float
+    low: float
+    """The lower end of the interval; the value itself where none is known."""
+    high: float
+    said: str
+    """The value in words."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Values side by side on one scale."""
+
+    rows: tuple[Whisker, ...]
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One value to compare, before it has a place."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    count: int
+    said: str
+    url: str = ""
+
+
+def compared(
+    standings: Sequence[Standing],
+    *,
+    scale: Scale | None = None,
+    words: Sequence[tuple[float, str]] | None = None,
+) -> Compared:
+    """Values on one scale below each other, in the order given."""
+    if not standings:
+        return Compared(rows=(), ticks=())
+    if scale is None:
+        scale = widened(
+            min(each.value if each.low is None else each.low for each in standings),
+            max(each.value if each.high is None else each.high for each in standings),
+        )
+    if words is None:
+        words = [(n, plain_number(n)) for n in round_numbers(scale.low, scale.high, 4)]
+    return Compared(
+        rows=tuple(
+            Whisker(
+                name=each.name,
+                url=each.url,
+                at=scale.at(each.value),
+                low=scale.at(each.value if each.low is None else each.low),
+                high=scale.at(each.value if each.high is None else each.high),
+                said=each.said,
+                count=each.count,
+            )
+            for each in standings
+        ),
+        ticks=tuple(
+            Tick(at=at, label=word, anchor=_anchor(at))
+            for at, word in ((scale.at(number), word) for number, word in words)
+        ),
+    )

@@ -1,48 +1,87 @@
-"""What the feedback of a project says, and the forms that add to it."""
+"""What the feedback of a project says, type by type: how it is spread, how it went, who said it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar
+from urllib.parse import urlencode
 
-from litestar import Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar import Response, get
+from litestar.params import FromPath
 
 from kibitz.base import clock, judgements, refs
-from kibitz.base.records import Batch, Feedback, FeedbackPart, ScoreColumn
+from kibitz.base.errors import NotFound, UsageError
+from kibitz.base.records import Feedback, ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import FeedbackField, FeedbackQuery
-from kibitz.server import access
-from kibitz.server.pages import addresses, call, columns, formats, frames
-from kibitz.server.pages.addresses import CallsAddress, Condition
-from kibitz.server.pages.call import FormState, Judgement
+from kibitz.server.pages import addresses, feedback_links, feedback_rows, figures, formats, frames
+from kibitz.server.pages.feedback_links import Leaf
+from kibitz.server.pages.feedback_rows import Judgement
+from kibitz.server.pages.figures import Distribution, Groups, Trend
 from kibitz.server.pages.frames import AnyRequest, Frame
+from kibitz.storage.protocols import Store
 
 RECENT = 20
+CARD_ID = "figures"
 SOURCES = {"runnable": "program", "annotation": "annotation"}
-
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+TIMES: dict[str, timedelta] = {
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+TIME_WORDS = {"": "All time", "30d": "30 days", "7d": "7 days", "24h": "24 hours"}
+AT_ONCE = 0
+"""Judgements whose charts are drawn with the page; those of more come when they are in sight."""
+AUTHORS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnRow:
-    """One thing that feedback says, and where to look at it."""
+class Tab:
+    """A choice that is an address."""
 
     label: str
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The charts of a type."""
+
+    distribution: Distribution
+    trend: Trend
+    authors: Groups
+    judged: tuple[tuple[str, str], ...]
+    """How many authors and versions, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One type of feedback, by the leaf of it that says most."""
+
+    id: str
+    """Of the element, for a script that asks for its charts."""
+    label: str
+    """The name of the judge or specification."""
     field: str
-    """As queries spell it."""
+    """The leaf as queries spell it."""
     source: str
     """Who makes it: program, annotation, reaction, note, or the free type."""
     count: int
-    kinds: tuple[str, ...]
+    """Calls that have it."""
+    url: str
+    """Its own page."""
+    figures_url: str
+    """Where its charts come from where they are not here yet."""
     judged_url: str
-    """The calls that have it."""
     missing_url: str
-    """The calls that do not."""
     lowest_url: str
     """Sorted by it, the least first; empty for text."""
+    others: tuple[Tab, ...]
+    """Its other leaves."""
+    drawn: Drawn | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +104,22 @@ class FeedbackPage:
     """What stands around the page."""
     project: str
     """Whose feedback it is."""
-    columns: tuple[ColumnRow, ...]
-    """All that the feedback says, most used first."""
+    cards: tuple[Card, ...]
+    """All types, most used first."""
+    times: tuple[Tab, ...]
+    """How far back the charts reach."""
     recent: tuple[RecentRow, ...]
     """The last of it, newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardPage:
+    """One card with its charts, for a page that waits for them."""
+
+    template: ClassVar[str] = "_feedback_card.html"
+
+    card: Card
+    """The type."""
 
 
 @get("/p/{segment:str}/feedback", include_in_schema=False, sync_to_thread=True)
@@ -76,7 +127,9 @@ def show_feedback(request: AnyRequest, segment: FromPath[str]) -> Response[bytes
     """What the judges of a project say, and the last of it."""
     project = addresses.parse_project(segment)
     store = frames.store_of(request)
+    time, since = time_of(request)
     recent = store.feedback.query(FeedbackQuery(project=project, limit=RECENT))
+    path = f"{addresses.project_path(project)}/feedback"
     return frames.send(
         request,
         FeedbackPage(
@@ -88,104 +141,149 @@ def show_feedback(request: AnyRequest, segment: FromPath[str]) -> Response[bytes
                 place="feedback",
             ),
             project=project,
-            columns=_columns(project, store.feedback.columns(project)),
-            recent=tuple(_recent(project, each) for each in recent.items),
+            cards=_cards(store, project, store.feedback.columns(project), time, since),
+            times=time_tabs(path, time),
+            recent=tuple(recent_row(project, each) for each in recent.items),
         ),
     )
 
 
-@post(
-    "/p/{segment:str}/calls/{call_id:str}/feedback",
-    include_in_schema=False,
-    sync_to_thread=True,
-    status_code=303,
-)
-def add_feedback(
-    request: AnyRequest, segment: FromPath[str], call_id: FromPath[str], data: Form
-) -> Response[bytes] | Response[None]:
-    """Store the reaction or note of a form, then go back to the call."""
+@get("/p/{segment:str}/feedback/{type_:str}/figures", include_in_schema=False, sync_to_thread=True)
+def send_card(request: AnyRequest, segment: FromPath[str], type_: FromPath[str]) -> Response[bytes]:
+    """One type with its charts, for a page that waits for them."""
     project = addresses.parse_project(segment)
-    call_id = addresses.unescape(call_id)
     store = frames.store_of(request)
-    url = addresses.call_path(project, call_id)
-    back = access.local_path(data.get("back") or url)
-    author = " ".join(data.get("author", frames.reader_name(request)).split())
-    author = author[: frames.MAX_NAME_CHARACTERS]
-    store.calls.get(project, call_id)
-    part = _part(project, call_id, data, author)
-    receipt = store.ingest.write(Batch(project=project, feedback=[part]))
-    if receipt.rejected:
-        form = FormState(
-            action=f"{url}/feedback",
-            back=back,
-            reaction_id=data.get("id", ""),
-            note_id=data.get("id", ""),
-            author=author,
-            note=data.get("note", ""),
-            error=receipt.rejected[0].message,
-        )
-        return call.send_call(request, project, call_id, form=form, status=400)
-    cookies = [frames.preference(frames.NAME_COOKIE, author, http_only=True)]
-    # A script that asks for the feedback alone follows to it; a browser also goes to the place.
-    fragment = "" if frames.targets(request, call.FEEDBACK_ID) else f"#{call.FEEDBACK_ID}"
-    return frames.redirect(back + fragment, cookies=cookies)
+    time, since = time_of(request)
+    name = addresses.unescape(type_)
+    columns = [each for each in store.feedback.columns(project) if each.type == name]
+    if not columns:
+        raise no_feedback(project, name)
+    card = _card(project, columns, time)
+    leaf = leaf_of(project, main(columns), since)
+    return frames.send(request, CardPage(card=replace(card, drawn=_draw(store, leaf))))
 
 
-def _part(project: str, call_id: str, form: Mapping[str, str], author: str) -> FeedbackPart:
-    type_ = judgements.NOTE if form.get("type") == judgements.NOTE else judgements.REACTION
-    payload = (
-        {"note": form.get("note", "").replace("\r\n", "\n").strip()}
-        if type_ == judgements.NOTE
-        else {"emoji": (form.get("other", "").strip() or form.get("emoji", ""))}
-    )
-    return FeedbackPart(
-        id=form.get("id") or None,
-        type=type_,
-        target_ref=refs.call_ref(project, call_id),
-        payload=payload,
-        author=author,
-        author_kind="person",
-        created_at=clock.now(),
+def no_feedback(project: str, type_: str) -> NotFound:
+    """What to say of a type that nothing was said of."""
+    return NotFound(
+        f"project {project!r} has no feedback of type {type_[:80]!r} that says something"
     )
 
 
-def _columns(project: str, found: Sequence[ScoreColumn]) -> tuple[ColumnRow, ...]:
-    every = CallsAddress(project=project, nested=True)
-    rows: list[ColumnRow] = []
-    for each in found:
-        field = columns.field_of(each)
-        sortable = each.kinds != ["text"]
-        shown = replace(every, columns=_with(found, field))
-        rows.append(
-            ColumnRow(
-                label=formats.field(field),
-                field=fields.format(field),
-                source=SOURCES.get(each.type.partition(".")[0], each.type),
-                count=each.count,
-                kinds=tuple(each.kinds),
-                judged_url=shown.adding(Condition(field, "has")).url,
-                missing_url=shown.adding(Condition(field, "lacks")).url,
-                lowest_url=shown.adding(Condition(field, "has"))
-                .sorted_by(field, descending=False)
-                .url
-                if sortable
-                else "",
+def time_of(request: AnyRequest) -> tuple[str, datetime | None]:
+    """How far back an address asks for, and when that is; raises `UsageError`."""
+    time = request.query_params.get("time", "")
+    if time and time not in TIMES:
+        raise UsageError(f"time {time[:40]!r} is not one of {', '.join(TIMES)}", field="time")
+    # To the minute, so that asking twice gives the same page.
+    now = clock.now().replace(second=0, microsecond=0)
+    return time, now - TIMES[time] if time else None
+
+
+def time_tabs(path: str, current: str, **more: str) -> tuple[Tab, ...]:
+    """The choices of how far back."""
+    return tuple(
+        Tab(label=words, url=address(path, **more, time=time), current=time == current)
+        for time, words in TIME_WORDS.items()
+    )
+
+
+def address(path: str, /, **parameters: str) -> str:
+    """A path with those parameters that say something."""
+    query = urlencode({name: value for name, value in parameters.items() if value})
+    return f"{path}?{query}" if query else path
+
+
+def leaf_of(project: str, column: ScoreColumn, since: datetime | None) -> Leaf:
+    """The leaf that a column of scores is."""
+    return Leaf(
+        project=project,
+        type=column.type,
+        path=fields.parse_path(column.path),
+        kind=feedback_links.kind_of(column),
+        # Programs judge a call once; people judge beside each other.
+        several=not column.type.startswith(judgements.RUNNABLE),
+        since=since,
+    )
+
+
+def main(columns: Sequence[ScoreColumn]) -> ScoreColumn:
+    """The leaf of a type that a glance should fall on: numbers and truths before texts, then the most used."""
+    return min(columns, key=lambda each: (each.kinds == ["text"], -each.count))
+
+
+def source_of(type_: str) -> str:
+    """Who makes feedback of a type, in a word."""
+    return SOURCES.get(type_.partition(".")[0], type_)
+
+
+def _cards(
+    store: Store,
+    project: str,
+    columns: Sequence[ScoreColumn],
+    time: str,
+    since: datetime | None,
+) -> tuple[Card, ...]:
+    by_type: dict[str, list[ScoreColumn]] = {}
+    for each in columns:
+        by_type.setdefault(each.type, []).append(each)
+    cards: list[Card] = []
+    room = AT_ONCE
+    for found in sorted(by_type.values(), key=lambda each: -max(one.count for one in each)):
+        card = _card(project, found, time)
+        if card.count <= room:
+            room -= card.count
+            card = replace(card, drawn=_draw(store, leaf_of(project, main(found), since)))
+        cards.append(card)
+    return tuple(cards)
+
+
+def _card(project: str, columns: Sequence[ScoreColumn], time: str) -> Card:
+    column = main(columns)
+    leaf = leaf_of(project, column, None)
+    path = feedback_links.type_path(project, column.type)
+    return Card(
+        id=f"card-{refs.digest(column.type.encode())[:12]}",
+        label=formats.feedback_name(column.type),
+        field=fields.format(FeedbackField(column.type, leaf.path)),
+        source=source_of(column.type),
+        count=max(each.count for each in columns),
+        url=address(path, time=time),
+        figures_url=address(f"{path}/figures", time=time),
+        judged_url=feedback_links.judged(leaf),
+        missing_url=feedback_links.missing(leaf),
+        lowest_url=feedback_links.lowest(leaf) if leaf.kind != "text" else "",
+        others=tuple(
+            Tab(
+                label=".".join(fields.parse_path(each.path)),
+                url=address(path, path=each.path, time=time),
+                current=False,
             )
-        )
-    return tuple(rows)
+            for each in columns
+            if each is not column
+        ),
+        drawn=None,
+    )
 
 
-def _with(found: Sequence[ScoreColumn], field: FeedbackField) -> tuple[FeedbackField, ...] | None:
-    """The columns by default and this one, where it is not among them."""
-    usual = columns.choose(found, CallsAddress(project=""))
-    return None if field in usual else (*usual, field)
+def _draw(store: Store, leaf: Leaf) -> Drawn:
+    whole = store.calls.aggregate(figures.whole(leaf))
+    days = store.calls.aggregate(figures.by(leaf, "day", figures.MAX_POINTS))
+    authors = store.calls.aggregate(figures.by(leaf, "author", AUTHORS))
+    return Drawn(
+        distribution=figures.distribution(leaf, whole),
+        trend=figures.trend(leaf, days, "day"),
+        authors=figures.groups(leaf, authors, "author", total=figures.authors_of(whole)),
+        judged=figures.judged(whole),
+    )
 
 
-def _recent(project: str, feedback: Feedback) -> RecentRow:
-    judgement = call.judgement(project, feedback)
+def recent_row(project: str, feedback: Feedback) -> RecentRow:
+    """A judgement with what it is about."""
+    judgement = feedback_rows.judgement(project, feedback)
     target = refs.parse_ref(judgement.feedback.target_ref)
     return RecentRow(
         judgement=judgement,
-        target_url=call.ref_url(judgement.feedback.target_ref),
+        target_url=feedback_rows.ref_url(judgement.feedback.target_ref),
         target=f"{target.kind} {target.name[:13]}",
     )
