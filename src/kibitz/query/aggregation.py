@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kibitz.base.errors import QueryError
 from kibitz.query.nodes import ColumnField, Field, Node
 
 Over = Literal["calls", "feedback"]
@@ -175,3 +176,29 @@ class AggregateQuery:
     """Said before then."""
     every: bool = False
     """Also what was taken back or followed by something newer of its author; retractions themselves never."""
+
+    def __post_init__(self) -> None:
+        """Hold the bounds; raises `QueryError`."""
+        for noun, given, least, most in (
+            ("group_by", len(self.group_by), 0, MAX_KEYS),
+            ("measures", len(self.measures), 1, MAX_MEASURES),
+            ("limit", self.limit, 1, MAX_LIMIT),
+        ):
+            if not least <= given <= most:
+                what = "" if noun == "limit" else "the number of "
+                raise QueryError(
+                    f"{what}{noun} is {given:,}; it can be {least} to {most:,}", at=noun
+                )
+        if not 0 < self.confidence < 1:
+            raise QueryError(
+                f"confidence {self.confidence} is not between 0 and 1; write 0.95", at="confidence"
+            )
+        places = [key.place for key in self.group_by]
+        places += [each.place for each in self.measures if each.place is not None]
+        for place in places:
+            if isinstance(place, RowField | PayloadField) != (self.over == "feedback"):
+                raise QueryError(
+                    f"{place} cannot be asked over {self.over}: fields of calls are asked over calls, "
+                    "those of feedback over feedback",
+                    at="over",
+                )

@@ -38,6 +38,7 @@ from kibitz.base.records import Aggregation, Category, Feedback, Group, Measured
 from kibitz.query import aggregation as nodes
 from kibitz.query import aggregation_bins, aggregation_intervals, aggregation_text, reference
 from kibitz.query.nodes import FeedbackField
+from kibitz.query.pieces import double
 from kibitz.query.reference import Recorded
 
 Value = reference.Value
@@ -276,7 +277,7 @@ def _ranked(value: Any) -> Value:
         return _BOOL, value
     if isinstance(value, str):
         return _TEXT, value[: reference.SORTED_CHARACTERS]
-    return _NUMBER, float(value)
+    return _NUMBER, double(value)
 
 
 def _keys_rank(keys: tuple[Value | None, ...]) -> tuple[Any, ...]:

@@ -262,9 +262,9 @@ class _Parser:
             place = self._of_row(token)
         else:
             word = token.text.lower()
-            if len(token.parts) == 1 and word not in text_fields.ROOTS:
-                if _HABITS.get(word) in others or fields.nearest(word, others):
-                    raise self._unknown(token, "a key", others)
+            is_strange = len(token.parts) == 1 and word not in text_fields.ROOTS
+            if is_strange and (_HABITS.get(word) in others or fields.nearest(word, others)):
+                raise self._unknown(token, "a key", others)
             place = self._placed(token, lambda: text_fields.parse(token.parts, self._types))
         self._next()
         return place

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from kibitz.base.api import NewView
 from kibitz.base.records import (
+    Aggregation,
     Batch,
     BulkCount,
     BulkStep,
@@ -28,6 +29,7 @@ from kibitz.base.records import (
     ScoreColumn,
     View,
 )
+from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import CallColumn, CallQuery, FeedbackQuery, Node
 
 
@@ -64,6 +66,14 @@ class CallReader(Protocol):
         """The ops of a project with their number of calls, most called first."""
         ...
 
+    def aggregate(self, query: AggregateQuery) -> Aggregation:
+        """What was measured of groups of calls, or of feedback where the query is over that.
+
+        Raises:
+            QueryError: it makes more groups, or needs more memory, than is allowed.
+        """
+        ...
+
     def by_op_and_day(
         self, project: str, *, since: datetime | None = None
     ) -> list[tuple[str, str, int, int, float | None]]:
@@ -75,6 +85,10 @@ class FeedbackReader(Protocol):
     """Feedback, by question."""
 
     def query(self, query: FeedbackQuery) -> Page[Feedback]: ...
+
+    def aggregate(self, query: AggregateQuery) -> Aggregation:
+        """The same as `CallReader.aggregate`."""
+        ...
 
     def columns(self, project: str) -> list[ScoreColumn]:
         """What the feedback of a project says, most used first."""
@@ -244,6 +258,8 @@ class LocalStore(Protocol):
 
     @property
     def feedback(self) -> FeedbackReader: ...
+    @property
+    def objects(self) -> ObjectReader: ...
     @property
     def contents(self) -> Contents: ...
 

@@ -11,11 +11,12 @@ import msgspec
 
 from kibitz.base import clock
 from kibitz.base.errors import NotFound
-from kibitz.base.records import Call, Count, ExceptionInfo, Feedback, Page
+from kibitz.base.records import Aggregation, Call, Count, ExceptionInfo, Feedback, Page
+from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import ALL_COLUMNS, CallColumn, CallQuery, Node
 from kibitz.query.pieces import BOOL, NUMBER, TEXT
 from kibitz.storage import statements
-from kibitz.storage.sqlite import feedback_reading, planning
+from kibitz.storage.sqlite import aggregating, feedback_reading, planning
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
@@ -87,6 +88,11 @@ class SqliteCalls:
         with self._readers.reading() as connection:
             pk = project_pk(connection, project)
             return connection.execute(_SQL["ops"], (pk,)).fetchall()
+
+    def aggregate(self, query: AggregateQuery) -> Aggregation:
+        """What was measured of groups of calls or feedback."""
+        with self._readers.reading() as connection:
+            return aggregating.run(connection, query)
 
     def by_op_and_day(
         self, project: str, *, since: datetime | None = None

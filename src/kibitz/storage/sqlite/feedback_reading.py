@@ -11,9 +11,11 @@ import msgspec
 
 from kibitz.base import refs
 from kibitz.base.errors import QueryError, RefError
-from kibitz.base.records import Feedback, Page, ScoreColumn
+from kibitz.base.records import Aggregation, Feedback, Page, ScoreColumn
+from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import FeedbackQuery
 from kibitz.storage import statements
+from kibitz.storage.sqlite import aggregating
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
@@ -71,6 +73,11 @@ class SqliteFeedback:
             items=[feedback_of(query.project, row) for row in rows[: query.limit]],
             next_cursor=cursor,
         )
+
+    def aggregate(self, query: AggregateQuery) -> Aggregation:
+        """What was measured of groups of feedback or calls."""
+        with self._readers.reading() as connection:
+            return aggregating.run(connection, query)
 
     def columns(self, project: str) -> list[ScoreColumn]:
         """What the feedback of a project says, most used first."""

@@ -5,18 +5,23 @@ on feedback or on words will leave. So these are counted first, up to a bound, w
 millisecond, and the smallest leads:
 
     1. id, trace or parent named            → calls, by its index
-    2. a score or word condition that few   → those calls, checked and sorted in memory
+    2. a score or text condition that few   → those calls, checked and sorted in memory
        calls satisfy
     3. sorted by a score                    → the score's index in its order, each call checked, until the
                                               page is full; then the calls that have no such score
-    4. anything else                        → calls, newest first or sorted
+    4. a text condition, sorted by time     → what the text index has, in stretches of time that grow, each call
+                                              checked, until the page is full; calls that wait for the
+                                              index beside them
+    5. anything else                        → calls, newest first or sorted
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,15 +31,18 @@ from kibitz.query.nodes import (
     CallQuery,
     ColumnField,
     Compare,
+    Contains,
     FeedbackField,
     In,
     Node,
+    Or,
     SortKey,
+    base,
 )
 from kibitz.query.pieces import Param, Sql, joined, missing_kind
 from kibitz.query.sql import Compiler
 from kibitz.storage import statements
-from kibitz.storage.sqlite import words
+from kibitz.storage.sqlite import indexing, words
 from kibitz.storage.sqlite.names import ReadCatalog
 
 FEW = 5_000
@@ -43,9 +51,15 @@ _ALWAYS_FEW = 300
 """So many are sorted in well under a millisecond."""
 _SQL = statements.load("sqlite.sql")
 _VISIBLE = "c.started_at IS NOT NULL"
-_NEWEST_FIRST = (SortKey(ColumnField("started_at"), descending=True),)
+_TIME = ColumnField("started_at")
+_NEWEST_FIRST = (SortKey(_TIME, descending=True),)
 _SELECTIVE = frozenset({"id", "trace_id", "parent_id"})
 _NARROWING = frozenset({"started_at", "op", "status", "thread_id"})
+_EVER = 1 << 62
+
+
+def _waiting_of(project: int) -> Sql:
+    return Sql("SELECT u.call FROM unworded u WHERE u.project = ?", (project,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +78,10 @@ class _Term:
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """The tables that lead, up to and with `calls c`."""
+    """The tables that lead, up to and with `calls c`.
+
+    Where another leads, calls are looked up by their pk: without NOT INDEXED SQLite may scan an index by time for each.
+    """
 
     text: str
     params: tuple[Param, ...] = ()
@@ -79,6 +96,7 @@ def page(
     """The hits of a page in order, and the cursor of the next."""
     planner = _Planner(connection, project, query.where)
     sort = planner.deciding(query.sort or _NEWEST_FIRST)
+    planner.choose(by_time=sort[0].field == _TIME)
     signature = _signature(query.where, sort)
     after = _read_cursor(query.cursor, signature)
     wanted = query.limit + 1
@@ -100,6 +118,7 @@ def page(
 def count(connection: sqlite3.Connection, project: int, where: Node | None, bound: int) -> int:
     """How many calls match, counted up to `bound` + 1."""
     planner = _Planner(connection, project, where)
+    planner.choose(counting=True)
     lead, condition, compiler = planner.start()
     statement = Sql(
         f"SELECT count(*) FROM (SELECT 1 {lead.text}{_payload_join(compiler)}"
@@ -109,21 +128,6 @@ def count(connection: sqlite3.Connection, project: int, where: Node | None, boun
     return connection.execute(statement.text, statement.params).fetchone()[0]
 
 
-class _Planner:
-    def __init__(self, connection: sqlite3.Connection, project: int, where: Node | None) -> None:
-        self._connection = connection
-        self._project = project
-        self._where = where
-        self._conjuncts = _conjuncts(where)
-        self._catalog = ReadCatalog(connection, project)
-        self._few_size = 0
-        self._few = self._few_calls()
-
-    def deciding(self, sort: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
-        """The keys without those that a condition makes the same for all; the last stays, since ties go its way.
-
-        Not those on feedback: a list equals each of its elements and has no place in an order.
-        """
 def matching(
     connection: sqlite3.Connection,
     project: int,
@@ -150,12 +154,48 @@ def matching(
     return [row[0] for row in connection.execute(statement.text, statement.params)]
 
 
+def leading(
+    connection: sqlite3.Connection, project: int, where: Node | None
+) -> tuple[Sql, Sql, Compiler]:
+    """What reads the calls that match: the tables up to `calls c`, the condition, and the compiler that made it."""
+    lead, condition, compiler = _Planner(connection, project, where).start()
+    return Sql(lead.text, lead.params), condition, compiler
+
+
+class _Planner:
+    def __init__(self, connection: sqlite3.Connection, project: int, where: Node | None) -> None:
+        self._connection = connection
+        self._project = project
+        self._where = where
+        self._conjuncts = _conjuncts(where)
+        self._catalog = ReadCatalog(connection, project)
+        self._text = self._text_needs()
+        self._waiting = 0 if self._text is None else self._count_waiting()
+        self._few_size = 0
+        self._few: Sql | None = None
+
+    def choose(self, *, by_time: bool = False, counting: bool = False) -> None:
+        """Look for few calls that may lead.
+
+        A text condition is no such set where its hits are looked for by time; to count, it leads however many it leaves.
+        """
+        self._few = self._few_calls(with_text=not by_time)
+        if counting and self._few is None and self._waiting <= FEW and not self._is_selective():
+            text = self._text_set()
+            if text is not None:
+                self._few = Sql(f"SELECT DISTINCT call AS pk FROM ({text.text})", text.params)
+
+    def deciding(self, sort: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
+        """The keys without those that a condition makes the same for all; the last stays, since ties go its way.
+
+        Not those on feedback: a list equals each of its elements and has no place in an order.
+        """
         fixed = {
             node.field
             for node in self._conjuncts
             if isinstance(node, Compare)
             and node.operator == "eq"
-            and not isinstance(node.field, FeedbackField)
+            and not isinstance(base(node.field), FeedbackField)
         }
         return (*(key for key in sort[:-1] if key.field not in fixed), sort[-1])
 
@@ -184,22 +224,99 @@ def matching(
         lead = _CALLS
         if self._few is not None:
             lead = _Lead(
-                f"FROM ({self._few.text}) h CROSS JOIN calls c ON c.pk = h.pk", self._few.params
+                f"FROM ({self._few.text}) h CROSS JOIN calls c NOT INDEXED ON c.pk = h.pk",
+                self._few.params,
             )
         return lead, joined(conditions, " AND "), compiler
 
     def sorted_hits(
         self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
     ) -> list[Hit]:
-        is_by_time = sort[0].field == ColumnField("started_at")
+        is_by_time = sort[0].field == _TIME
         if (
             is_by_time
             and self._few is not None
             and self._pays(wanted, "count_calls", self._project)
         ):
             self._few = None
+        if is_by_time and self._few is None and self._text is not None and not self._is_selective():
+            return self._text_hits(sort, after, wanted)
         lead, condition, compiler = self.start()
         return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
+
+    def _text_hits(
+        self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
+    ) -> list[Hit]:
+        """The calls that the text index has, stretch by stretch, and those that wait for it."""
+        narrowed_to = self._narrowed_to()
+        if narrowed_to <= FEW and narrowed_to < self._count_text():
+            lead, condition, compiler = self.start()
+            return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
+        descending = sort[0].descending
+        since, until = self._time_bounds()
+        if after is not None and isinstance(after[0], int):
+            since, until = (
+                (since, min(until, after[0])) if descending else (max(since, after[0]), until)
+            )
+        found: dict[int, Hit] = {}
+        if self._waiting:
+            for hit in self._waiting_hits(sort, after, wanted):
+                found[hit.pk] = hit
+        indexed: list[Hit] = []
+        for window in indexing.windows(
+            self._connection, self._project, since=since, until=until, descending=descending
+        ):
+            text = self._text_set(window)
+            assert text is not None
+            lead, condition, compiler = self.start()
+            lead = _Lead(
+                f"FROM (SELECT DISTINCT call AS pk FROM ({text.text})) h CROSS JOIN calls c NOT INDEXED ON c.pk = h.pk",
+                text.params,
+            )
+            within = Sql("+c.started_at BETWEEN ? AND ?", (window.since, window.until))
+            condition = joined([within, condition], " AND ")
+            terms = _terms(compiler, sort)
+            indexed += self._run(lead, condition, compiler, terms, after, wanted - len(indexed))
+            if len(indexed) >= wanted:
+                break
+        if not found:
+            return indexed
+        found.update((hit.pk, hit) for hit in indexed)
+        directions = [term.descending for term in _terms(Compiler(self._catalog), sort)]
+        return _in_order(found.values(), directions)[:wanted]
+
+    def _waiting_hits(
+        self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
+    ) -> list[Hit]:
+        """The calls that wait for the text index, each looked at."""
+        lead, condition, compiler = self.start()
+        waiting = _waiting_of(self._project)
+        if self._waiting <= FEW:
+            lead = _Lead(
+                f"FROM ({waiting.text}) h CROSS JOIN calls c NOT INDEXED ON c.pk = h.call",
+                waiting.params,
+            )
+        else:
+            condition = joined(
+                [Sql(f"c.pk IN ({waiting.text})", waiting.params), condition], " AND "
+            )
+        return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
+
+    def _time_bounds(self) -> tuple[int, int]:
+        """The time that the conditions leave, both ends within; wider where they say it with fractions."""
+        since, until = -_EVER, _EVER
+        for node in self._conjuncts:
+            match node:
+                case Compare(ColumnField("started_at"), operator, int() | float() as value):
+                    if isinstance(value, bool) or not -_EVER < value < _EVER:
+                        continue
+                    if operator in ("eq", "gt", "gte"):
+                        since = max(since, math.floor(value))
+                    if operator in ("eq", "lt", "lte"):
+                        until = min(until, math.ceil(value))
+                case _:
+                    pass
+        return since, until
 
     def _pays(self, wanted: int, counting: str, of: int) -> bool:
         """Whether to follow an index in its order and check each row, rather than take the few rows and sort them.
@@ -221,7 +338,7 @@ def matching(
         # By the score's own column, so that conditions on feedback come before the call is read.
         _, condition, compiler = self.start(call="x.call")
         is_its = Sql(compiler.feedback.sorted_rows("x", first.field))
-        lead = _Lead("FROM scores x CROSS JOIN calls c ON c.pk = x.call")
+        lead = _Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
         condition = joined([Sql("x.series = ?", (series,)), is_its, condition], " AND ")
         terms = [
             _Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
@@ -282,8 +399,8 @@ def matching(
         rows = self._connection.execute(text, params)
         return [Hit(pk=row[-1], position=tuple(row)) for row in rows]
 
-    def _few_calls(self) -> Sql | None:
-        """The smallest set of calls, below the bound, that a score or word condition leaves."""
+    def _few_calls(self, *, with_text: bool) -> Sql | None:
+        """The smallest set of calls, below the bound, that a score or text condition leaves."""
         if self._is_selective():
             return None
         candidates: list[Sql] = []
@@ -292,22 +409,13 @@ def matching(
             found = compiler.score_set(node)
             if found is not None:
                 candidates.append(found)
-        texts = [each for each in map(words.expression, self._conjuncts) if each is not None]
-        if texts:
-            query = " AND ".join(f"({each})" for each in texts)
-            candidates.append(
-                Sql(
-                    "SELECT w.rowid AS call FROM words w WHERE words MATCH ?"
-                    " UNION ALL SELECT u.call FROM unworded u",
-                    (query,),
-                )
-            )
+        text = self._text_set() if with_text else None
+        if text is not None and self._waiting <= FEW:
+            candidates.append(text)
         best: tuple[int, Sql] | None = None
         for candidate in candidates:
             bound = FEW if best is None else best[0]
-            size = self._connection.execute(
-                f"SELECT count(*) FROM ({candidate.text} LIMIT ?)", (*candidate.params, bound + 1)
-            ).fetchone()[0]
+            size = self._count(candidate, bound)
             if size <= bound:
                 best = (size, candidate)
         if best is None:
@@ -315,21 +423,82 @@ def matching(
         self._few_size = best[0]
         return Sql(f"SELECT DISTINCT call AS pk FROM ({best[1].text})", best[1].params)
 
+    def _count(self, candidate: Sql, bound: int) -> int:
+        """How many rows a set has, counted up to `bound` + 1."""
+        return self._connection.execute(
+            f"SELECT count(*) FROM ({candidate.text} LIMIT ?)", (*candidate.params, bound + 1)
+        ).fetchone()[0]
+
+    def _text_needs(self) -> list[str] | None:
+        """What the text index must have of a call that matches; None where it cannot tell."""
+        if not any(_reads_text(node) for node in self._conjuncts):
+            return None
+        level = self._connection.execute(_SQL["search_level"], (self._project,)).fetchone()[0]
+        if level == words.OFF:
+            return None
+
+        def lookup(part: words.Part) -> list[str] | None:
+            return indexing.words_with(self._connection, self._project, part)
+
+        return words.needs(And(tuple(self._conjuncts)), level, lookup)
+
+    def _count_waiting(self) -> int:
+        """How many calls wait for the text index, counted up to `FEW` + 1."""
+        return self._count(_waiting_of(self._project), FEW)
+
+    def _text_set(self, window: indexing.Window | None = None) -> Sql | None:
+        """The calls that the text index has for the condition, with those that wait for it where no window is given."""
+        if self._text is None:
+            return None
+        within, bounds = "", ()
+        if window is not None:
+            within, bounds = " AND w.rowid BETWEEN ? AND ?", (window.first, window.last)
+        if len(self._text) == 1:
+            found = Sql(
+                f"SELECT w.rowid AS call FROM words w WHERE words MATCH ?{within}",
+                (self._text[0], *bounds),
+            )
+        else:
+            # One search for each: an OR of many takes FTS5 time in proportion to their square.
+            found = Sql(
+                f"SELECT w.rowid AS call FROM json_each(?) t CROSS JOIN words w ON words MATCH t.value{within}",
+                (json.dumps(self._text), *bounds),
+            )
+        if window is not None:
+            return found
+        waiting = _waiting_of(self._project)
+        return Sql(f"{found.text} UNION ALL {waiting.text}", (*found.params, *waiting.params))
+
     def _is_selective(self) -> bool:
         return any(_column(node) in _SELECTIVE for node in self._conjuncts)
 
     def _is_narrow(self) -> bool:
         """Whether time, op, status and thread leave few enough calls to sort them."""
+        return self._narrowed_to() <= FEW
+
+    def _narrowed_to(self) -> int:
+        """How many calls time, op, status and thread leave, counted up to `FEW` + 1."""
         nodes = tuple(node for node in self._conjuncts if _column(node, any_=True) in _NARROWING)
         if not nodes:
-            return False
+            return FEW + 1
         condition = Compiler(self._catalog).condition(And(nodes), top=True)
-        size = self._connection.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM calls c"
-            f" WHERE c.project = ? AND {_VISIBLE} AND {condition.text} LIMIT ?)",
-            (self._project, *condition.params, FEW + 1),
-        ).fetchone()[0]
-        return size <= FEW
+        return self._count(
+            Sql(
+                f"SELECT 1 FROM calls c WHERE c.project = ? AND {_VISIBLE} AND {condition.text}",
+                (self._project, *condition.params),
+            ),
+            FEW,
+        )
+
+    def _count_text(self) -> int:
+        """How many calls the text index has in the time that is asked for, counted up to `FEW` + 1."""
+        since, until = self._time_bounds()
+        windows = indexing.windows(self._connection, self._project, since=since, until=until)
+        if not windows:
+            return 0
+        first, last = min(each.first for each in windows), max(each.last for each in windows)
+        text = self._text_set(indexing.Window(since, until, first, last))
+        return 0 if text is None else self._count(text, FEW)
 
 
 def _conjuncts(where: Node | None) -> list[Node]:
@@ -338,6 +507,25 @@ def _conjuncts(where: Node | None) -> list[Node]:
     if isinstance(where, And):
         return [each for node in where.nodes for each in _conjuncts(node)]
     return [where]
+
+
+def _reads_text(node: Node) -> bool:
+    """Whether a condition may be about texts that the index knows."""
+    match node:
+        case And(nodes) | Or(nodes):
+            return any(map(_reads_text, nodes))
+        case Compare(field, "eq", _) | In(field, _) | Contains(field, _, _):
+            return words.is_indexed(field)
+        case _:
+            return False
+
+
+def _in_order(hits: Iterable[Hit], directions: list[bool]) -> list[Hit]:
+    """Hits in the order of their positions."""
+    found = list(hits)
+    for index in reversed(range(len(directions))):
+        found.sort(key=lambda hit: cast("Any", hit.position[index]), reverse=directions[index])
+    return found
 
 
 def _column(node: Node, *, any_: bool = False) -> str | None:

@@ -1,0 +1,243 @@
+"""How the values of an aggregation are read: as few columns of a row as tell them, and what becomes of these later.
+
+A place gives one column where its values are all of one kind, three (kind, number, text) otherwise. Names that the
+store keeps once come as integers, and are looked up when the groups are known.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any, Literal, assert_never
+from zoneinfo import ZoneInfo
+
+from kibitz.base import clock, refs
+from kibitz.query import aggregation as nodes
+from kibitz.query import json_sql
+from kibitz.query.aggregation_tallies import Value
+from kibitz.query.nodes import Column, ColumnField, FeedbackField, PathField, SortKey
+from kibitz.query.pieces import BOOL, NUMBER, SORT_CHARACTERS, TEXT, Sql
+from kibitz.query.sql import Compiler
+
+_HOUR, _DAY = 3_600_000_000, 86_400_000_000
+_NUMBERS: dict[Column, str] = {
+    "started_at": "c.started_at",
+    "ended_at": "c.ended_at",
+    "latency_ms": "c.latency / 1000.0",
+    "input_tokens": "c.input_tokens",
+    "output_tokens": "c.output_tokens",
+    "tokens": "c.tokens",
+    "cost": "c.cost",
+}
+_NOTHING = 9
+"""The kind of what has no value."""
+_FIRST_DAY = date(1970, 1, 1)
+
+Raw = tuple[Any, ...]
+"""The columns of a key or place, as they are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The columns of a place and what they hold."""
+
+    columns: tuple[Sql, ...]
+    form: Literal["number", "text", "name", "any"]
+    """One number, one text, one integer that stands for a text, or kind, number and text."""
+    name: Callable[[int | None], str | None] | None = None
+    """The text that an integer stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReading:
+    """The columns of a key, and the value that they are."""
+
+    columns: tuple[Sql, ...]
+    value: Callable[[Raw], Value | None]
+
+
+class Places:
+    """Compiles the places of one aggregation, over the tables `c`, `p` and, over feedback, `f`."""
+
+    def __init__(self, connection: sqlite3.Connection, project: str, compiler: Compiler) -> None:
+        self._connection = connection
+        self._project = project
+        self._compiler = compiler
+        connection.create_function("kibitz_offset", 2, _offset, deterministic=True)
+        connection.create_function("kibitz_call_ref", 2, refs.call_ref, deterministic=True)
+
+    def place(self, place: nodes.Place) -> Reading:
+        """How a value is read."""
+        match place:
+            case nodes.RowField(name):
+                return self._of_row(name)
+            case nodes.PayloadField(path):
+                return Reading(tuple(json_sql.sort_terms(Sql("f.payload"), path, _NOTHING)), "any")
+            case ColumnField(name):
+                return self._column(name)
+            case PathField() | FeedbackField():
+                return Reading(tuple(self._compiler.sort_terms(SortKey(place))), "any")
+            case _:
+                assert_never(place)
+
+    def key(self, key: nodes.Key) -> KeyReading:
+        """How a key is read."""
+        if isinstance(key, nodes.TimeKey):
+            return _time(key)
+        reading = self.place(key.place)
+        return KeyReading(reading.columns, _decoder(reading))
+
+    def _column(self, name: Column) -> Reading:
+        if name in _NUMBERS:
+            return Reading((Sql(_NUMBERS[name]),), "number")
+        if name == "op":
+            return Reading((Sql("coalesce(c.op, 0)"),), "name", self._op)
+        if name == "op_ref":
+            return Reading((Sql("c.op_ref"),), "name", self._ref)
+        # The names of columns are a closed set, and are those of the table.
+        return Reading((Sql(f"substr(c.{name}, 1, {SORT_CHARACTERS})"),), "text")
+
+    def _of_row(self, name: nodes.FeedbackColumn) -> Reading:
+        match name:
+            case "created_at":
+                return Reading((Sql("f.created_at"),), "number")
+            case "type":
+                return Reading(
+                    (Sql("f.type"),), "name", lambda pk: self._named("feedback_types", "name", pk)
+                )
+            case "author" | "author_kind":
+                column = "name" if name == "author" else "kind"
+                return Reading(
+                    (Sql("f.author"),), "name", lambda pk: self._named("authors", column, pk)
+                )
+            case "version":
+                return Reading(
+                    (Sql("coalesce(f.runnable_ref, f.annotation_ref)"),), "name", self._ref
+                )
+            case "target":
+                text = (
+                    f"substr(CASE WHEN f.call IS NULL THEN (SELECT r.text FROM refs r WHERE r.pk = f.target)"
+                    f" ELSE kibitz_call_ref(?, (SELECT j.id FROM calls j WHERE j.pk = f.call)) END, 1, {SORT_CHARACTERS})"
+                )
+                return Reading((Sql(text, (self._project,)),), "text")
+            case _:
+                assert_never(name)
+
+    def _op(self, pk: int | None) -> str:
+        # A call that named no op has the empty name.
+        return self._named("ops", "name", pk) or ""
+
+    def _ref(self, pk: int | None) -> str | None:
+        return self._named("refs", "text", pk)
+
+    def _named(self, table: str, column: str, pk: int | None) -> str | None:
+        if pk is None:
+            return None
+        row = self._connection.execute(
+            f"SELECT {column} FROM {table} WHERE pk = ?", (pk,)
+        ).fetchone()
+        return None if row is None else row[0][:SORT_CHARACTERS]
+
+
+def _decoder(reading: Reading) -> Callable[[Raw], Value | None]:
+    match reading.form:
+        case "number":
+            return lambda raw: None if raw[0] is None else (NUMBER, float(raw[0]))
+        case "text":
+            return lambda raw: None if raw[0] is None else (TEXT, raw[0])
+        case "name":
+            name = reading.name
+            assert name is not None, "an integer that stands for a text comes with its text"
+
+            def named(raw: Raw) -> Value | None:
+                text = name(raw[0])
+                return None if text is None else (TEXT, text)
+
+            return named
+        case "any":
+            return _any
+        case _:
+            assert_never(reading.form)
+
+
+def _any(raw: Raw) -> Value | None:
+    kind, number, text = raw
+    if kind == BOOL:
+        return BOOL, bool(number)
+    if kind == NUMBER:
+        return NUMBER, float(number)
+    return (TEXT, text) if kind == TEXT else None
+
+
+# -- time
+
+
+def _time(key: nodes.TimeKey) -> KeyReading:
+    column = {"started_at": "c.started_at", "ended_at": "c.ended_at", "created_at": "f.created_at"}[
+        key.place.name
+    ]
+    params: tuple[str, ...] = ()
+    offset = ""
+    if key.zone != nodes.UTC:
+        offset, params = f"kibitz_offset({column}, ?)", (key.zone,)
+    local = f"({column} + {offset})" if offset else column
+    if key.unit == "hour":
+        columns = [Sql(_floored(local, _HOUR), params * 2)]
+        if offset:
+            # The same hour comes twice where clocks are put back.
+            columns.append(Sql(offset, params))
+        return KeyReading(tuple(columns), _hour)
+    decode = {"day": _day, "week": _week, "month": _month}[key.unit]
+    return KeyReading((Sql(_floored(local, _DAY), params * 2),), decode)
+
+
+def _floored(expression: str, unit: int) -> str:
+    """The expression divided by a unit and rounded down; SQL's own division rounds towards zero."""
+    return f"(({expression}) - (({expression}) < 0) * {unit - 1}) / {unit}"
+
+
+def _hour(raw: Raw) -> Value | None:
+    hour, *offsets = raw
+    if hour is None:
+        return None
+    zone = timezone(timedelta(microseconds=offsets[0])) if offsets else UTC
+    local = datetime(1970, 1, 1, tzinfo=zone) + timedelta(hours=hour)
+    return TEXT, local.isoformat(timespec="seconds")
+
+
+def _day(raw: Raw) -> Value | None:
+    return None if raw[0] is None else (TEXT, day_text(raw[0]))
+
+
+def _week(raw: Raw) -> Value | None:
+    return None if raw[0] is None else (TEXT, week_text(raw[0]))
+
+
+def _month(raw: Raw) -> Value | None:
+    return None if raw[0] is None else (TEXT, month_text(raw[0]))
+
+
+def day_text(day: int) -> str:
+    """A day by its number since 1970."""
+    return (_FIRST_DAY + timedelta(days=day)).isoformat()
+
+
+def week_text(day: int) -> str:
+    """The week of a day, by its Monday."""
+    # The first day was a Thursday.
+    return (_FIRST_DAY + timedelta(days=day - (day + 3) % 7)).isoformat()
+
+
+def month_text(day: int) -> str:
+    """The month of a day."""
+    return day_text(day)[:7]
+
+
+def _offset(moment: int | None, zone: str) -> int | None:
+    """How much the clocks of a zone are ahead of UTC, in microseconds."""
+    if moment is None:
+        return None
+    found = clock.from_us(moment).astimezone(ZoneInfo(zone)).utcoffset()
+    return None if found is None else found // timedelta(microseconds=1)
