@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import Counter, deque
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ import msgspec
 
 from kibitz.base import clock
 from kibitz.base.errors import KibitzError, StorageFull, TooLarge, Unavailable, UsageError
-from kibitz.base.records import Batch, CallPart, FeedbackPart, Receipt
+from kibitz.base.records import Batch, FeedbackPart, Receipt
 from kibitz.base.settings import TracingSettings
-from kibitz.tracing import guard
+from kibitz.tracing import guard, ledger
 from kibitz.tracing.batches import Builder, halves
+from kibitz.tracing.intake import Intake
+from kibitz.tracing.ledger import Ledger
 from kibitz.tracing.parts import Assembler
 from kibitz.tracing.recording import Recording
 from kibitz.tracing.report import FlushReport
@@ -47,7 +49,7 @@ _SECOND = 1_000_000_000
 
 
 class Exporter:
-    """Takes recordings and feedback from any thread and delivers them from its own."""
+    """Delivers what comes in, from a thread of its own."""
 
     def __init__(
         self,
@@ -72,22 +74,14 @@ class Exporter:
             limit_bytes=settings.spool_bytes,
         )
 
-        self._queue: deque[Recording | FeedbackPart] = deque()
-        self._bytes_in = 0
-        """Only callers add to it, and `_bytes_out` only the exporter: roughly right without a lock."""
-        self._bytes_out = 0
-        self._held = 0
-        """Open calls, which have left the queue and still count."""
-        self._max_calls = settings.queue_calls
-        self._max_bytes = settings.queue_bytes
-        self._wake_at = max(settings.batch_calls, 1)
+        self.intake = Intake(settings, self.start)
+        """Where callers' threads put what they have."""
+        self._ledger = Ledger(target)
 
         self._work = threading.Lock()
         """Protects everything below, and is given up while the transport is asked."""
         self._open: dict[Recording, int] = {}
         """By when the exporter first saw them, monotonic; 0 when their start part is sent."""
-        self._in_hand = 0
-        """Calls and feedback that have left the queue and are neither stored nor on disk nor dropped."""
         self._in_flight: Batch | None = None
         self._memory: deque[tuple[Batch, int]] = deque()
         self._memory_bytes = 0
@@ -95,70 +89,15 @@ class Exporter:
         self._try_again_ns = 0
         self._adopt_ns = 0
         self._taken_over = False
-        self._closing = False
-        self._counts: Counter[str] = Counter()
-        self._dropped: Counter[str] = Counter()
-        # One that a signal handler may take again, when it calls an op in the middle of this.
-        self._refused = threading.RLock()
-        """Protects `_refused_calls`: what callers were not let in with."""
-        self._refused_calls = 0
 
-        self._wake = threading.Event()
         self._waiting: deque[threading.Event] = deque()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    # What callers' threads use.
-
-    def put(self, recording: Recording, size: int) -> bool:
-        """Take a call that begins; False where the queue is full."""
-        queue = self._queue
-        waiting = len(queue)
-        if (
-            waiting + self._held >= self._max_calls
-            or self._bytes_in - self._bytes_out + size > self._max_bytes
-        ):
-            self._refuse()
-            return False
-        self._bytes_in += size
-        queue.append(recording)
-        if waiting >= self._wake_at and not self._wake.is_set():
-            self._wake.set()
-        if self._thread is None:
-            self.start()
-        return True
-
-    def grow(self, recording: Recording, size: int) -> bool:
-        """Make room for the output of a call that ends; False where there is none."""
-        if self._bytes_in - self._bytes_out + size > self._max_bytes:
-            return False
-        self._bytes_in += size
-        recording.size += size
-        return True
-
-    def put_feedback(self, part: FeedbackPart) -> bool:
-        """Take a feedback; False where the queue is full."""
-        if self._closing or len(self._queue) + self._held >= self._max_calls:
-            self._refuse()
-            return False
-        self._queue.append(part)
-        if self._thread is None:
-            self.start()
-        return True
-
-    def _refuse(self) -> None:
-        with self._refused:
-            self._refused_calls += 1
-            first = self._refused_calls == 1
-        if first:
-            guard.warn(
-                "the queue of calls is full (KIBITZ_QUEUE_CALLS, KIBITZ_QUEUE_BYTES); new ones are lost and counted"
-            )
-
     def start(self) -> None:
         """Start the thread where it does not run."""
         with self._starting:
-            if self._thread is None and not self._closing:
+            if self._thread is None and not self.intake.closed:
                 self._thread = threading.Thread(
                     target=self._run, name="kibitz-exporter", daemon=True
                 )
@@ -188,9 +127,7 @@ class Exporter:
         """Deliver or spool everything, also what still runs, for at most this long, and stop."""
         timeout_s = max(timeout_s, 0.0)
         until = clock.monotonic_ns() + int(timeout_s * _SECOND)
-        self._closing = True
-        # What begins from now on is refused and counted.
-        self._max_calls = -1
+        self.intake.close()
         thread = self._thread
         if thread is threading.current_thread():
             return self._report(timed_out=True)
@@ -211,7 +148,7 @@ class Exporter:
         done = threading.Event()
         self._waiting.append(done)
         self.start()
-        self._wake.set()
+        self.intake.wake.set()
         if self._thread is None or not self._thread.is_alive():
             done.set()
         return done
@@ -233,24 +170,11 @@ class Exporter:
             self._work.release()
 
     def _report(self, *, timed_out: bool) -> FlushReport:
-        dropped = {reason: count for reason, count in dict(self._dropped).items() if count}
-        if self._refused_calls:
-            dropped["queue_full"] = self._refused_calls
-        if self._spool.damaged_files:
-            dropped["spool_damaged"] = self._spool.damaged_files
-        running = sum(1 for call in list(self._open) if not call.ended_ns)
-        pending = max(len(self._queue) + self._in_hand - running, 0)
-        counts = self._counts
-        return FlushReport(
-            target=self._target,
-            calls_sent=counts["calls_sent"],
-            feedback_sent=counts["feedback_sent"],
-            calls_spooled=counts["calls_spooled"],
-            feedback_spooled=counts["feedback_spooled"],
-            pending=pending,
-            running=running,
-            recovered=counts["recovered"],
-            dropped=dropped,
+        return self._ledger.report(
+            queued=len(self.intake.queue),
+            running=sum(1 for call in list(self._open) if not call.ended_ns),
+            refused=self.intake.refused,
+            damaged_files=self._spool.damaged_files,
             timed_out=timed_out,
         )
 
@@ -263,13 +187,13 @@ class Exporter:
             while not self._taken_over:
                 self._work.release()
                 try:
-                    self._wake.wait(interval)
+                    self.intake.wake.wait(interval)
                 finally:
                     self._work.acquire()
-                self._wake.clear()
+                self.intake.wake.clear()
                 if self._taken_over:
                     return
-                closing = self._closing
+                closing = self.intake.closed
                 asked = [self._waiting.popleft() for _ in range(len(self._waiting))]
                 try:
                     self._cycle(at_once=bool(asked))
@@ -304,14 +228,14 @@ class Exporter:
             self._spool.adopt()
         self._deliver_backlog()
         self._collect(deliver=self._deliver, until_ns=None)
-        if self._closing:
+        if self.intake.closed:
             self._deliver_backlog()
             if not self._taken_over:
                 self._empty_memory()
 
     def _collect(self, *, deliver: Any, until_ns: int | None) -> None:
         """Make batches of the queue and the calls that have ended, and hand each on."""
-        builder, settings = self._builder, self._settings
+        builder, settings, intake = self._builder, self._settings, self.intake
         now = max(clock.monotonic_ns(), 1)
 
         def hand_on_full() -> None:
@@ -324,25 +248,24 @@ class Exporter:
             hand_on_full()
             if self._displaced(until_ns):
                 return
-        for _ in range(len(self._queue)):
-            self._in_hand += 1
-            item = self._queue.popleft()
+        for _ in range(len(intake.queue)):
+            self._ledger.in_hand += 1
+            item = intake.queue.popleft()
             if isinstance(item, FeedbackPart):
                 builder.add_feedback(item)
             elif item.ended_ns:
                 self._add(item)
             else:
                 self._open[item] = now
-                self._held = len(self._open)
+                intake.held = len(self._open)
             hand_on_full()
             if self._displaced(until_ns):
                 return
-        self._held = len(self._open)
+        intake.held = len(self._open)
         self._announce(now)
         if not builder.empty:
             deliver(builder.take())
-        if not self._queue and not self._open:
-            self._bytes_in = self._bytes_out = 0
+        intake.settle()
 
     def _displaced(self, until_ns: int | None) -> bool:
         """Whether to stop: `close` has taken over from this thread, or is itself out of time."""
@@ -355,16 +278,16 @@ class Exporter:
             self._builder.add_call(call, ended=True)
         except BaseException as error:  # noqa: BLE001 one call must not cost the others
             guard.note(error, "preparing a call for the store")
-            self._dropped["broken"] += 1
-            self._in_hand -= 1
-        self._bytes_out += call.size
+            self._ledger.dropped("broken", 1)
+            self._ledger.in_hand -= 1
+        self.intake.let_go(call)
         call.release()
 
     def _announce(self, now: int) -> None:
         """Say which calls are running that have been for a moment; at the end, all that are."""
         since = now - int(self._settings.running_after_s * _SECOND)
         for call, seen in self._open.items():
-            if seen and (seen <= since or self._closing):
+            if seen and (seen <= since or self.intake.closed):
                 self._builder.add_call(call, ended=False)
                 self._open[call] = 0
 
@@ -387,16 +310,14 @@ class Exporter:
                 break
             file, batch = waiting
             own = self._spool.is_own(file)
-            calls, feedback = ended_calls(batch), len(batch.feedback)
             left = self._send(batch, ours=own, in_hand=False)
             if self._taken_over or (left and left[0] is batch):
                 return
             self._spool.done(file)
             if own:
-                self._counts["calls_spooled"] -= calls
-                self._counts["feedback_spooled"] -= feedback
+                self._ledger.unspooled(batch)
             for rest in left:
-                self._in_hand += _count_of(rest)
+                self._ledger.in_hand += ledger.count_of(rest)
                 self._keep(rest)
         while self._memory and clock.monotonic_ns() >= self._try_again_ns and not self._taken_over:
             batch, size = self._memory[0]
@@ -431,8 +352,8 @@ class Exporter:
             return [batch]
         self._failures = 0
         if not self._taken_over:
-            self._count(batch, receipt, ours=ours)
-            self._in_hand -= _count_of(batch) if in_hand else 0
+            self._ledger.settled(batch, receipt, ours=ours)
+            self._ledger.in_hand -= ledger.count_of(batch) if in_hand else 0
         return []
 
     def _ask_transport(self, batch: Batch) -> Receipt:
@@ -447,32 +368,12 @@ class Exporter:
             raise TypeError(f"the transport answered {type(receipt).__name__} instead of a Receipt")
         return receipt
 
-    def _count(self, batch: Batch, receipt: Receipt, *, ours: bool) -> None:
-        calls, feedback = ended_calls(batch), len(batch.feedback)
-        for rejection in receipt.rejected:
-            if rejection.kind == "call":
-                refused = batch.calls[rejection.index : rejection.index + 1]
-                lost = sum(1 for part in refused if part.ended_at is not None)
-                calls -= lost
-            elif rejection.kind == "feedback":
-                feedback -= 1
-                lost = 1
-            else:
-                lost = 1
-            self._dropped[f"rejected: {rejection.code}"] += lost
-            guard.warn_rarely("the store refused a %s: %s", rejection.kind, rejection.message)
-        if ours:
-            self._counts["calls_sent"] += calls
-            self._counts["feedback_sent"] += feedback
-        else:
-            self._counts["recovered"] += calls + feedback
-
     def _drop(self, batch: Batch, error: KibitzError, *, in_hand: bool) -> None:
-        count = _count_of(batch)
-        self._in_hand -= count if in_hand else 0
+        count = ledger.count_of(batch)
+        self._ledger.in_hand -= count if in_hand else 0
         # A file or a version of an op that is too large is a loss too.
         count = count or len(batch.files) + len(batch.objects)
-        self._dropped[error.code] += count
+        self._ledger.dropped(error.code, count)
         guard.warn_rarely("%d calls or feedback were refused and are lost: %s", count, error)
 
     def _pause(self, error: Exception) -> None:
@@ -495,32 +396,18 @@ class Exporter:
 
     def _keep(self, batch: Batch) -> None:
         """Put a batch on disk, or keep it in memory, or drop it and say so."""
-        calls, feedback = ended_calls(batch), len(batch.feedback)
+        count = ledger.count_of(batch)
         try:
             self._spool.append(batch)
         except StorageFull as error:
             size = len(msgspec.json.encode(batch))
-            if self._closing or self._memory_bytes + size > self._max_bytes:
-                self._dropped["spool_full"] += calls + feedback
-                self._in_hand -= calls + feedback
+            if self.intake.closed or self._memory_bytes + size > self._settings.queue_bytes:
+                self._ledger.dropped("spool_full", count)
+                self._ledger.in_hand -= count
                 guard.warn_rarely("calls are lost: %s", error)
                 return
             self._memory.append((batch, size))
             self._memory_bytes += size
             return
-        self._in_hand -= calls + feedback
-        self._counts["calls_spooled"] += calls
-        self._counts["feedback_spooled"] += feedback
-
-
-def ended_calls(batch: Batch) -> int:
-    """How many calls a batch finishes; a call that is announced as running counts when it ends."""
-    return sum(1 for part in batch.calls if _ended(part))
-
-
-def _count_of(batch: Batch) -> int:
-    return ended_calls(batch) + len(batch.feedback)
-
-
-def _ended(part: CallPart) -> bool:
-    return part.ended_at is not None
+        self._ledger.in_hand -= count
+        self._ledger.spooled(batch)

@@ -60,8 +60,8 @@ class Session:
     def _use(self, exporter: Exporter) -> None:
         self._exporter_now = exporter
         # Bound here, so that a call takes one step to the queue and not two.
-        self.put = exporter.put
-        self.grow = exporter.grow
+        self.put = exporter.intake.put
+        self.grow = exporter.intake.grow
 
     def start(self) -> None:
         """Start delivering, also what an earlier program left on disk."""
@@ -92,7 +92,7 @@ class Session:
         part = _feedback_part({**judgement, "payload": content})
         judgements.check(part, self.project)
         assert part.id is not None
-        if not self._exporter_now.put_feedback(part):
+        if not self._exporter_now.intake.put_feedback(part):
             guard.warn("feedback %s is lost: the session is finished or its queue full", part.id)
         return part.id
 

@@ -1,0 +1,108 @@
+"""The door between the program's threads and the exporter: a bounded queue, and what was not let in.
+
+Only callers add to `_bytes_in`, and only the exporter to `_bytes_out`: roughly right without a lock, and a caller
+pays for two additions and an append.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from kibitz.base.records import FeedbackPart
+from kibitz.base.settings import TracingSettings
+from kibitz.tracing import guard
+from kibitz.tracing.recording import Recording
+
+
+class Intake:
+    """Takes recordings and feedback from any thread, for the one that exports them."""
+
+    def __init__(self, settings: TracingSettings, start: Callable[[], None]) -> None:
+        """Args:
+        settings: how much it may hold.
+        start: called with the first that comes in.
+        """
+        self.queue: deque[Recording | FeedbackPart] = deque()
+        self.held = 0
+        """Open calls, which have left the queue and still count."""
+        self.wake = threading.Event()
+        """Set when there is enough for a batch, and by whoever else wants the exporter to look."""
+        self.closed = False
+        self._start = start
+        self._started = False
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._max_calls = settings.queue_calls
+        self._max_bytes = settings.queue_bytes
+        self._wake_at = max(settings.batch_calls, 1)
+        # One that a signal handler may take again, when it calls an op in the middle of this.
+        self._refusing = threading.RLock()
+        self.refused = 0
+        """What callers were not let in with."""
+
+    def put(self, recording: Recording, size: int) -> bool:
+        """Take a call that begins; False where the queue is full."""
+        queue = self.queue
+        waiting = len(queue)
+        if (
+            waiting + self.held >= self._max_calls
+            or self._bytes_in - self._bytes_out + size > self._max_bytes
+        ):
+            self._refuse()
+            return False
+        self._bytes_in += size
+        queue.append(recording)
+        if waiting >= self._wake_at and not self.wake.is_set():
+            self.wake.set()
+        if not self._started:
+            self._first()
+        return True
+
+    def grow(self, recording: Recording, size: int) -> bool:
+        """Make room for the output of a call that ends; False where there is none."""
+        if self._bytes_in - self._bytes_out + size > self._max_bytes:
+            return False
+        self._bytes_in += size
+        recording.size += size
+        return True
+
+    def put_feedback(self, part: FeedbackPart) -> bool:
+        """Take a feedback; False where the queue is full."""
+        if self.closed or len(self.queue) + self.held >= self._max_calls:
+            self._refuse()
+            return False
+        self.queue.append(part)
+        if not self._started:
+            self._first()
+        return True
+
+    def _first(self) -> None:
+        self._start()
+        self._started = True
+
+    def _refuse(self) -> None:
+        with self._refusing:
+            self.refused += 1
+            first = self.refused == 1
+        if first:
+            guard.warn(
+                "the queue of calls is full (KIBITZ_QUEUE_CALLS, KIBITZ_QUEUE_BYTES); new ones are lost and counted"
+            )
+
+    def close(self) -> None:
+        """Let nobody in any more; what comes is refused and counted."""
+        self.closed = True
+        self._max_calls = -1
+
+    # What the exporter calls.
+
+    def let_go(self, recording: Recording) -> None:
+        """A call has left for good: its bytes count no more."""
+        self._bytes_out += recording.size
+
+    def settle(self) -> None:
+        """Nothing is held: whatever the two counts missed between threads is forgotten."""
+        if not self.queue and not self.held:
+            self._bytes_in = self._bytes_out = 0
