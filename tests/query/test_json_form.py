@@ -248,7 +248,7 @@ def test_what_is_meant(written: Any, meant: Node) -> None:
     [
         ({"$eqq": []}, "$expr", "did you mean '$eq'"),
         ({"$AND": []}, "$expr", "did you mean '$and'"),
-        ({"$regex": []}, "$expr", "known are $eq"),
+        ({"$xyzzy": []}, "$expr", "known are $eq"),
         ({}, "$expr", "has 0 operators"),
         ({"$eq": [], "$gt": []}, "$expr", "join several with $and"),
         ([], "$expr", "is not a condition"),

@@ -263,7 +263,7 @@ def test_a_case_says_the_same_as_its_json(case: dict[str, Any]) -> None:
         ("inputs.a = output", 11, "queries cannot compare two"),
         ("op in a", 6, "( is missing before 'a'"),
         ("op in (a b)", 9, "parted by commas"),
-        ("op not = a", 7, "in or contains"),
+        ("op not = a", 7, "in, contains or matches"),
         ("op is a", 6, "null or not null"),
         ("inputs.a", 0, "write inputs.a = true, or exists inputs.a"),
         ("feedback.x.output", 0, "feedback.runnable.x.output = true, or exists"),

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 import random
+import re
 import struct
 from collections.abc import Generator
 from datetime import datetime, timedelta
@@ -29,15 +30,19 @@ from kibitz.query.nodes import (
     Compare,
     Comparison,
     Contains,
+    Convert,
     Exists,
     FeedbackField,
     Field,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
+    Operand,
     Or,
     PathField,
+    Size,
     SortKey,
 )
 from kibitz.storage import sqlite
@@ -126,6 +131,8 @@ TEXTS = (
         "é" * 257,
         "x" * 70,
     ]
+    + [" 12 ", "1e2", "-.5", "1.", "1e999", "TRUE", " False", "0", "0.0", "\u0661", "1_0", "nan"]
+    + ["inf", "\xa01", "1\n", "9" * 400, "9" * 401, "12345678901234567890"]
     + [
         "first second third",
         "12 monkeys",
@@ -371,6 +378,28 @@ class Draw(random.Random):
             batches.append(Batch(project=project, calls=calls, feedback=feedback))
         return batches
 
+    def operand(self, places: Places) -> tuple[Operand, Any]:
+        """A field, or what is worked out from one, and what that is for some call."""
+        field, value = self.place(places)
+        if self.random() < 0.7:
+            return field, value
+        operand: Operand = Size(field)
+        if self.random() < 0.6:
+            operand = Convert(field, self.choice(fields.CONVERSIONS))
+        return operand, places.value(self, operand)
+
+    def pattern(self, text: str) -> str:
+        """A pattern that may well be found in a text."""
+        pieces: list[str] = []
+        for character in text[:8]:
+            pieces.append(
+                self.choice(
+                    [re.escape(character)] * 6 + [".", r"(?:\w?)", "[^a]", "(?:[a-zé]*)", "(?:x|.)"]
+                )
+            )
+        found = "".join(pieces) + self.choice(["", "", "$", "+"] if pieces else ["", "$"])
+        return self.choice(["", "", "^", "(?s)", ".*"]) + found
+
     def place(self, places: Places) -> tuple[Field, Any]:
         """A field and what is there; mostly one that the data has, so that questions often hit."""
         if self.random() < 0.8:
@@ -395,8 +424,8 @@ class Draw(random.Random):
         return self.choice(known) if known and self.random() < 0.9 else self.scalar()
 
     def leaf(self, places: Places) -> Node:
-        field, value = self.place(places)
-        match self.randrange(9):
+        field, value = self.operand(places)
+        match self.randrange(10):
             case 0:
                 return Exists(field)
             case 1:
@@ -409,6 +438,8 @@ class Draw(random.Random):
                 start = self.randrange(min(len(whole), 12) + 1)
                 text = whole[start : self.randrange(start, len(whole) + 1)]
                 folded = self.random() < 0.5
+                if self.random() < 0.3:
+                    return Matches(field, self.pattern(text), folded)
                 return Contains(field, text.upper() if self.rarely() else text, folded)
             case _:
                 operator = self.choice(OPERATORS)
@@ -427,7 +458,7 @@ class Draw(random.Random):
 
     def query(self, project: str, places: Places) -> CallQuery:
         keys = [
-            SortKey(self.place(places)[0], descending=self.random() < 0.5)
+            SortKey(self.operand(places)[0], descending=self.random() < 0.5)
             for _ in range(self.randrange(4))
         ]
         where = self.choice([None, self.leaf(places), self.leaf(places), self.node(places)])
@@ -473,10 +504,12 @@ class Places:
             digits = sum(map(fields.is_index, field.path))
             if digits > fields.MAX_DIGIT_PARTS:
                 return self.one(draw)
-        values = [reference.look_up(field, record) for record in self.records]
-        return field, draw.choice(
-            [each for each in values if each is not reference.MISSING] or [None]
-        )
+        return field, self.value(draw, field)
+
+    def value(self, draw: Draw, operand: Operand) -> Any:
+        """What some call has there."""
+        values = [reference.look_up(operand, record) for record in self.records]
+        return draw.choice([each for each in values if each is not reference.MISSING] or [None])
 
 
 def _varied(draw: Draw, field: FeedbackField) -> FeedbackField:

@@ -13,7 +13,18 @@ from typing import assert_never
 
 from kibitz.query.catalog import Catalog
 from kibitz.query.fields import is_index
-from kibitz.query.nodes import Compare, Contains, Exists, FeedbackField, In, Literal_, Node, SortKey
+from kibitz.query.nodes import (
+    Compare,
+    Convert,
+    Exists,
+    FeedbackField,
+    In,
+    Literal_,
+    Node,
+    Size,
+    SortKey,
+    Test,
+)
 from kibitz.query.pieces import (
     BOOL,
     FALSE,
@@ -52,9 +63,11 @@ class FeedbackCompiler:
         self._catalog = catalog
         self._pk = call
 
-    def condition(self, node: Compare | In | Contains | Exists, field: FeedbackField) -> Sql:
+    def condition(self, node: Test, field: FeedbackField) -> Sql:
         """A condition on feedback, as an expression that is 0 or 1."""
-        if isinstance(node, Compare | In):
+        if isinstance(node.field, Size | Convert):
+            found = None
+        elif isinstance(node, Compare | In):
             found = self._by_scores(node, field)
         elif isinstance(node, Exists) and not field.path and field.part == "payload":
             found = self._presence(field)
@@ -96,9 +109,10 @@ class FeedbackCompiler:
     ) -> tuple[Sql | None, list[Sql]]:
         """A LEFT JOIN that sort terms need, where they do, and the terms."""
         missing = missing_kind(key)
-        series = self.leading_series(field)
+        is_plain = isinstance(key.field, FeedbackField)
+        series = self.leading_series(field) if is_plain else None
         if series is None:
-            ranked, params = self._call("kibitz_rank", Exists(field), field)
+            ranked, params = self._call("kibitz_rank", Exists(key.field), field)
             parts = [f"json_extract({ranked}, '$[{index}]')" for index in range(3)]
             kind = Sql(f"coalesce({parts[0]}, {missing})", params)
             num = Sql(f"coalesce(CAST({parts[1]} AS REAL), 0.0)", params)
@@ -181,12 +195,12 @@ class FeedbackCompiler:
         series = self._catalog.series(entry.pk, field.path)
         return -1 if series is None else series
 
-    def _judged(self, node: Compare | In | Contains | Exists, field: FeedbackField) -> Sql:
+    def _judged(self, node: Test, field: FeedbackField) -> Sql:
         text, params = self._call("kibitz_judged", node, field)
         return Sql(text, params)
 
     def _call(
-        self, function: str, node: Compare | In | Contains | Exists, field: FeedbackField
+        self, function: str, node: Test, field: FeedbackField
     ) -> tuple[str, tuple[Param, ...]]:
         condition, params = self._of_type(field)
         return f"{function}({_ROWS.format(self._pk, condition)}, ?)", (*params, freeze(node))

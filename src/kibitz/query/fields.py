@@ -10,6 +10,9 @@ r"""Fields as text: how every spelling of a query names a place in a call.
     feedback.[runnable.exact]@3f9c.payload.output made by the version whose digest begins so
     feedback.[runnable.exact]                     the feedback itself, for "is there any"; feedback.[*] of any type
 
+Where something can be worked out from a field (`parse_operand`), that is spelled as a function of it: size(output.items),
+number(output.score), integer(…), text(…), bool(…).
+
 Dots part the keys. `\.` is a dot in a key and `\\` a backslash; between the brackets of a type `\]` is a
 closing bracket. A part of digits is a key of an object or an index of a list (`is_index`). An empty part
 is the empty key. A NUL is read as U+2400, which is what a store makes of it.
@@ -26,12 +29,16 @@ from kibitz.base.errors import QueryError
 from kibitz.query.nodes import (
     Column,
     ColumnField,
+    Convert,
+    ConvertTo,
     FeedbackField,
     FeedbackPartName,
     Field,
+    Operand,
     Over,
     PathField,
     Root,
+    Size,
 )
 
 MAX_CHARACTERS = 1024
@@ -46,6 +53,11 @@ NUMBER_COLUMNS: frozenset[Column] = frozenset(
     ("latency_ms", "input_tokens", "output_tokens", "tokens", "cost")
 )
 """Those that hold numbers and no times."""
+
+CONVERSIONS: tuple[ConvertTo, ...] = get_args(ConvertTo)
+SIZE = "size"
+FUNCTIONS: tuple[str, ...] = (SIZE, *CONVERSIONS)
+"""What is worked out from a field is spelled so."""
 
 OVERS: tuple[Over, ...] = get_args(Over)
 PARTS: tuple[FeedbackPartName, ...] = get_args(FeedbackPartName)
@@ -92,9 +104,34 @@ def parse(text: str) -> Field:
     raise _unknown(text, root)
 
 
-def format(field: Field) -> str:
-    """The text of a field; `parse` gives the same field back."""
+def parse_operand(text: str) -> Operand:
+    """The field that a text names, or what it says is worked out from one; raises as `parse` does."""
+    name, opening, rest = text.partition("(")
+    if name not in FUNCTIONS or not opening:
+        return parse(text)
+    if not rest.endswith(")"):
+        raise QueryError(f"field {_short(text)}: a ) is missing at the end", at=len(text))
+    return applied(name, parse(rest[:-1]))
+
+
+def applied(function: str, field: Field) -> Operand:
+    """What a function of `FUNCTIONS` makes of a field."""
+    for conversion in CONVERSIONS:
+        if conversion == function:
+            return Convert(field, conversion)
+    return Size(field)
+
+
+def function(operand: Size | Convert) -> str:
+    """The name of what is worked out."""
+    return SIZE if isinstance(operand, Size) else operand.to
+
+
+def format(field: Operand) -> str:
+    """The text of a field; `parse` gives the same field back, and `parse_operand` what is worked out from one."""
     match field:
+        case Size() | Convert():
+            return f"{function(field)}({format(field.field)})"
         case ColumnField(name):
             return name
         case PathField(root, path):
@@ -292,16 +329,22 @@ def _short(text: str) -> str:
 
 __all__ = [
     "COLUMNS",
+    "CONVERSIONS",
+    "FUNCTIONS",
     "MAX_CHARACTERS",
     "MAX_DIGIT_PARTS",
     "MAX_PARTS",
     "NUMBER_COLUMNS",
     "ROOTS",
+    "SIZE",
     "TIME_COLUMNS",
+    "applied",
     "format",
     "format_path",
+    "function",
     "is_index",
     "nearest",
     "parse",
+    "parse_operand",
     "parse_path",
 ]

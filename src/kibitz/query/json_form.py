@@ -2,10 +2,13 @@
 
     {"$expr": NODE}
     NODE     {"$and": [NODE, …]}  {"$or": [NODE, …]}  {"$not": [NODE]}
-             {"$eq": [FIELD, LITERAL]}  $ne  $gt  $gte  $lt  $lte
-             {"$in": [FIELD, [LITERAL, …]]}
-             {"$contains": {"input": FIELD, "substr": LITERAL, "case_insensitive": false}}
-             {"$exists": FIELD}
+             {"$eq": [OPERAND, LITERAL]}  $ne  $gt  $gte  $lt  $lte     either side first
+             {"$in": [OPERAND, [LITERAL, …]]}
+             {"$contains": {"input": OPERAND, "substr": LITERAL, "case_insensitive": false}}
+             {"$regex": {"input": OPERAND, "pattern": LITERAL, "case_insensitive": false}}
+             {"$exists": OPERAND}
+    OPERAND  FIELD  {"$size": FIELD}  {"$convert": {"input": FIELD, "to": "number"}}
+             to: number, integer, text, bool; double, int, string and exists, as other systems call them
     FIELD    {"$getField": "inputs.question"}                as `fields` spells it
     LITERAL  {"$literal": "text, number, true, false or null"}
 
@@ -13,7 +16,7 @@ Two things belong to this spelling alone. Time columns take RFC 3339 text with a
 1970. And equality of a feedback payload with the text "true" or "false" also finds that boolean, as clients
 of other systems write it; `{"$literal": "true", "exact": true}` is the text only.
 
-A query from outside is bounded in depth, in nodes and in the number and size of its literals.
+A query from outside is bounded in depth, in nodes, in patterns and in the number and size of its literals.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any, assert_never, cast
 
 from kibitz.base import refs
 from kibitz.base.errors import QueryError, UsageError
-from kibitz.query import fields, literals, shapes
+from kibitz.query import fields, json_operands, literals, patterns, shapes
 from kibitz.query.nodes import (
     ALL_COLUMNS,
     MAX_LIMIT,
@@ -36,11 +39,12 @@ from kibitz.query.nodes import (
     Contains,
     Exists,
     FeedbackField,
-    Field,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
+    Operand,
     Or,
     SortKey,
 )
@@ -50,6 +54,8 @@ MAX_NODES = 500
 MAX_IN_VALUES = 1000
 MAX_VALUES = 5000
 """Literals of a whole query."""
+MAX_PATTERNS = 16
+"""Regular expressions of a whole query."""
 MAX_SORT_KEYS = 8
 MAX_CURSOR_CHARACTERS = 8192
 
@@ -67,7 +73,17 @@ _FLIPPED: dict[Comparison, Comparison] = {
     "lt": "gt",
     "lte": "gte",
 }
-_OPERATORS = (*_COMPARISONS, "$ne", "$in", "$contains", "$exists", "$and", "$or", "$not")
+_OPERATORS = (
+    *_COMPARISONS,
+    "$ne",
+    "$in",
+    "$contains",
+    "$regex",
+    "$exists",
+    "$and",
+    "$or",
+    "$not",
+)
 _QUERY_KEYS = ("project", "filter", "query", "sort", "limit", "cursor", "columns")
 _COUNT_KEYS = ("project", "filter", "query", "bound")
 _FILTER_COLUMNS = ("op", "status", "trace_id", "parent_id", "thread_id", "kind")
@@ -132,7 +148,7 @@ def parse_sort(sort: object) -> tuple[SortKey, ...]:
         given = shapes.entries(each, where, ("field", "direction"))
         if "field" not in given:
             raise QueryError(f"{where} has no field; write {{'field': 'started_at'}}", at=where)
-        field = _field_text(given["field"], f"{where}.field")
+        field = json_operands.parse_text(given["field"], f"{where}.field")
         if isinstance(field, FeedbackField) and literals.is_whole(field):
             raise literals.needs_leaf(field, f"{where}.field")
         direction = shapes.word(
@@ -182,6 +198,7 @@ class _Parser:
     def __init__(self) -> None:
         self._nodes = 0
         self._values = 0
+        self._patterns = 0
 
     def node(self, given: object, at: str, depth: int) -> Node:
         self._nodes += 1
@@ -208,10 +225,13 @@ class _Parser:
                 return self._among(operand, below)
             case "$contains":
                 return self._contains(operand, below)
+            case "$regex":
+                return self._matches(operand, below)
             case "$exists":
-                return Exists(_field(operand, below))
+                return Exists(json_operands.parse(operand, below))
             case "$ne":
-                return Not(self._compare("eq", operand, below))
+                compared = self._compare("eq", operand, below)
+                return compared.node if isinstance(compared, Not) else Not(compared)
             case _:
                 return self._compare(_COMPARISONS[operator], operand, below)
 
@@ -224,25 +244,27 @@ class _Parser:
     def _compare(self, operator: Comparison, operand: object, at: str) -> Node:
         left, right = shapes.exactly(operand, at, 2, "[FIELD, LITERAL]")
         left_at, right_at = f"{at}[0]", f"{at}[1]"
-        if _is_literal(left) and not _is_literal(right):
+        if json_operands.is_literal(left) and not json_operands.is_literal(right):
             left, right, left_at, right_at = right, left, right_at, left_at
             operator = _FLIPPED[operator]
-        elif _is_literal(left):
+        elif json_operands.is_literal(left):
             raise QueryError(f"{at} compares two literals; one side must be a $getField", at=at)
-        elif _is_field(left) and _is_field(right):
+        elif json_operands.is_operand(left) and json_operands.is_operand(right):
             raise QueryError(
                 f"{at} compares two fields, which queries cannot do; one side must be a $literal",
                 at=at,
             )
-        field = _field(left, left_at)
         value, exact = self._literal(right, right_at)
+        if (there := json_operands.existing(left, left_at)) is not None:
+            return json_operands.as_existing(there, operator, value, right_at)
+        field = json_operands.parse(left, left_at)
         value = literals.fitting(field, value, right_at, equality=operator == "eq")
         meant = None if exact or operator != "eq" else literals.boolean_meant(field, value)
         return Compare(field, operator, value) if meant is None else In(field, (value, meant))
 
     def _among(self, operand: object, at: str) -> In:
         first, second = shapes.exactly(operand, at, 2, "[FIELD, [LITERAL, …]]")
-        field = _field(first, f"{at}[0]")
+        field = json_operands.parse(first, f"{at}[0]")
         values: list[Literal_] = []
         booleans: list[Literal_] = []
         for n, each in enumerate(shapes.items(second, f"{at}[1]", MAX_IN_VALUES, "[LITERAL, …]")):
@@ -255,39 +277,47 @@ class _Parser:
         return In(field, (*values, *booleans))
 
     def _contains(self, operand: object, at: str) -> Contains:
-        given = shapes.entries(operand, at, ("input", "substr", "case_insensitive"))
-        for key in ("input", "substr"):
+        return Contains(*self._text_test(operand, at, "substr"))
+
+    def _matches(self, operand: object, at: str) -> Matches:
+        field, pattern, folded = self._text_test(operand, at, "pattern")
+        self._patterns += 1
+        if self._patterns > MAX_PATTERNS:
+            raise QueryError(f"{at}: the query has more than {MAX_PATTERNS} patterns", at=at)
+        patterns.check(pattern, f"{at}.pattern", case_insensitive=folded)
+        return Matches(field, pattern, folded)
+
+    def _text_test(self, operand: object, at: str, name: str) -> tuple[Operand, str, bool]:
+        given = shapes.entries(operand, at, ("input", name, "case_insensitive"))
+        for key in ("input", name):
             if key not in given:
                 raise QueryError(
-                    f'{at} has no {key}; write {{"input": FIELD, "substr": LITERAL}}', at=at
+                    f'{at} has no {key}; write {{"input": FIELD, "{name}": LITERAL}}', at=at
                 )
-        field = _field(given["input"], f"{at}.input")
+        field = json_operands.parse(given["input"], f"{at}.input")
         if literals.is_number(field):
             raise QueryError(
                 f"{at}.input: {fields.format(field)} is a number and contains no text; compare it with $gte and $lt",
                 at=f"{at}.input",
             )
-        text, _ = self._literal(given["substr"], f"{at}.substr")
+        text, _ = self._literal(given[name], f"{at}.{name}")
         if not isinstance(text, str):
-            raise QueryError(f"{at}.substr {text!r} is not a text", at=f"{at}.substr")
+            raise QueryError(f"{at}.{name} {shapes.short(text)} is not a text", at=f"{at}.{name}")
         folded = shapes.flag(given.get("case_insensitive", False), f"{at}.case_insensitive")
-        return Contains(field, text, folded)
+        return field, text, folded
 
     def _literal(self, given: object, at: str) -> tuple[Literal_, bool]:
         """The value and whether it is meant exactly so."""
         self._values += 1
         if self._values > MAX_VALUES:
             raise QueryError(f"{at}: the query has more than {MAX_VALUES:,} literals", at=at)
-        if not _is_literal(given):
+        if not json_operands.is_literal(given):
             raise QueryError(
                 f'{at} {shapes.short(given)} is not a literal; write {{"$literal": VALUE}}', at=at
             )
         spelled = shapes.entries(given, at, ("$literal", "exact"))
         exact = shapes.flag(spelled.get("exact", False), f"{at}.exact")
         return literals.parse(spelled["$literal"], f"{at}.$literal"), exact
-
-
-# Fields and literals
 
 
 def _operation(given: object, at: str) -> tuple[str, object]:
@@ -303,7 +333,9 @@ def _operation(given: object, at: str) -> tuple[str, object]:
             at=at,
         )
     ((operator, operand),) = entries.items()
-    if operator in ("$getField", "$literal"):
+    if operator == "$convert" and (there := json_operands.existing(entries, at)) is not None:
+        return "$exists", json_operands.field_to_json(there)
+    if operator in ("$getField", "$literal", "$size", "$convert"):
         raise QueryError(
             f'{at} {shapes.short(entries)} is not a condition; compare it: {{"$eq": [{{"$getField": …}}, {{"$literal": …}}]}}',
             at=at,
@@ -311,38 +343,6 @@ def _operation(given: object, at: str) -> tuple[str, object]:
     if operator not in _OPERATORS:
         raise shapes.unknown(operator, at, _OPERATORS, "operator")
     return cast("str", operator), operand
-
-
-def _is_literal(given: object) -> bool:
-    return isinstance(given, Mapping) and "$literal" in given
-
-
-def _is_field(given: object) -> bool:
-    return isinstance(given, Mapping) and "$getField" in given
-
-
-def _field(given: object, at: str) -> Field:
-    if not _is_field(given):
-        raise QueryError(
-            f'{at} {shapes.short(given)} is not a field; write {{"$getField": "op"}} or the like',
-            at=at,
-        )
-    entries = shapes.entries(given, at, ("$getField",))
-    return _field_text(entries["$getField"], f"{at}.$getField")
-
-
-def _field_text(text: object, at: str) -> Field:
-    if not isinstance(text, str):
-        raise QueryError(f"{at} {shapes.short(text)} is not the name of a field", at=at)
-    try:
-        return fields.parse(text)
-    except QueryError as error:
-        raise QueryError(
-            f"{at}: {error.message}",
-            at=at,
-            position=error.facts.get("at"),
-            suggestion=error.facts.get("suggestion"),
-        ) from error
 
 
 # The rest of a query
@@ -447,33 +447,29 @@ def _node_to_json(node: Node) -> dict[str, Any]:
             return {f"${operator}": _operands(field, value)}
         case In(field, values):
             return {
-                "$in": [_field_to_json(field), [_literal_to_json(field, each) for each in values]]
+                "$in": [
+                    json_operands.to_json(field),
+                    [json_operands.literal_to_json(field, each) for each in values],
+                ]
             }
         case Contains(field, text, case_insensitive):
-            contains: dict[str, Any] = {
-                "input": _field_to_json(field),
-                "substr": {"$literal": text},
-            }
-            if case_insensitive:
-                contains["case_insensitive"] = True
-            return {"$contains": contains}
+            return {"$contains": _text_test_to_json(field, "substr", text, case_insensitive)}
+        case Matches(field, pattern, case_insensitive):
+            return {"$regex": _text_test_to_json(field, "pattern", pattern, case_insensitive)}
         case Exists(field):
-            return {"$exists": _field_to_json(field)}
+            return {"$exists": json_operands.to_json(field)}
         case _:
             assert_never(node)
 
 
-def _operands(field: Field, value: Literal_) -> list[dict[str, Any]]:
-    return [_field_to_json(field), _literal_to_json(field, value)]
+def _operands(field: Operand, value: Literal_) -> list[dict[str, Any]]:
+    return [json_operands.to_json(field), json_operands.literal_to_json(field, value)]
 
 
-def _field_to_json(field: Field) -> dict[str, Any]:
-    return {"$getField": fields.format(field)}
-
-
-def _literal_to_json(field: Field, value: Literal_) -> dict[str, Any]:
-    if literals.is_time(field) and isinstance(value, int):
-        return {"$literal": literals.format_time(value)}
-    if literals.boolean_meant(field, value) is not None:
-        return {"$literal": value, "exact": True}
-    return {"$literal": value}
+def _text_test_to_json(
+    field: Operand, name: str, text: str, case_insensitive: bool
+) -> dict[str, Any]:
+    test: dict[str, Any] = {"input": json_operands.to_json(field), name: {"$literal": text}}
+    if case_insensitive:
+        test["case_insensitive"] = True
+    return test

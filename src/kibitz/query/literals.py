@@ -16,7 +16,7 @@ from kibitz.base import clock
 from kibitz.base.errors import QueryError
 from kibitz.base.records import CallStatus
 from kibitz.query import fields, shapes
-from kibitz.query.nodes import ColumnField, FeedbackField, Field, Literal_
+from kibitz.query.nodes import ColumnField, Convert, FeedbackField, Literal_, Operand, Size, base
 
 MAX_BYTES = 10_000
 STATUSES: tuple[str, ...] = get_args(CallStatus)
@@ -64,12 +64,14 @@ def parse(value: object, at: str) -> Literal_:
     )
 
 
-def fitting(field: Field, value: Literal_, at: str, *, equality: bool) -> Literal_:
+def fitting(field: Operand, value: Literal_, at: str, *, equality: bool) -> Literal_:
     """The value as the field compares with it; raises `QueryError` where the comparison could never hold."""
     if value is None:
         if not equality:
             raise QueryError(f"{at}: nothing is greater or less than null; use $eq or $ne", at=at)
         return None
+    if isinstance(field, Size | Convert):
+        return _fitting_derived(field, value, at)
     if isinstance(field, FeedbackField):
         return _fitting_feedback(field, value, at)
     if not isinstance(field, ColumnField):
@@ -94,6 +96,38 @@ def fitting(field: Field, value: Literal_, at: str, *, equality: bool) -> Litera
     return value
 
 
+def _fitting_derived(operand: Size | Convert, value: Literal_, at: str) -> Literal_:
+    kind = "number" if isinstance(operand, Size) or operand.to == "integer" else operand.to
+    is_kind = {
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "text": isinstance(value, str),
+        "bool": isinstance(value, bool),
+    }[kind]
+    if not is_kind:
+        noun = {"number": "a number", "text": "a text", "bool": "true or false"}[kind]
+        raise QueryError(
+            f"{at} {shapes.short(value)} is not {noun}, and {fields.format(operand)} is", at=at
+        )
+    return value
+
+
+def check_derived(operand: Operand, at: str) -> None:
+    """Refuse what can never be worked out; raises `QueryError`."""
+    if not isinstance(operand, Size | Convert):
+        return
+    field = base(operand)
+    name = fields.format(field)
+    if isinstance(field, FeedbackField) and is_whole(field):
+        raise needs_leaf(field, at)
+    if is_time(field):
+        raise QueryError(f"{at}: {name} is a time and compares as it is", at=at, suggestion=name)
+    if isinstance(operand, Size) and is_number(field):
+        # Over several authors the sizes of what they say are taken together.
+        if isinstance(field, FeedbackField) and field.part == "payload":
+            return
+        raise QueryError(f"{at}: {name} is a number and has no size", at=at, suggestion=name)
+
+
 def _fitting_feedback(field: FeedbackField, value: Literal_, at: str) -> Literal_:
     if is_whole(field):
         raise needs_leaf(field, at)
@@ -111,15 +145,17 @@ def _fitting_feedback(field: FeedbackField, value: Literal_, at: str) -> Literal
     return value
 
 
-def is_time(field: Field) -> bool:
+def is_time(field: Operand) -> bool:
     """Whether a field holds microseconds since 1970."""
     if isinstance(field, FeedbackField):
         return field.part == "created_at"
     return isinstance(field, ColumnField) and field.name in fields.TIME_COLUMNS
 
 
-def is_number(field: Field) -> bool:
+def is_number(field: Operand) -> bool:
     """Whether a field never holds anything but numbers, times among them."""
+    if isinstance(field, Size | Convert):
+        return isinstance(field, Size) or field.to in ("number", "integer")
     if isinstance(field, FeedbackField):
         return field.part in ("created_at", "count") or field.over in ("mean", "min", "max")
     return is_time(field) or (
@@ -175,7 +211,7 @@ def format_time(microseconds: int) -> str | int:
     return microseconds
 
 
-def boolean_meant(field: Field, value: Literal_) -> bool | None:
+def boolean_meant(field: Operand, value: Literal_) -> bool | None:
     """The boolean that a text stands for as well, in the habit of other systems' clients; mostly None."""
     if isinstance(field, FeedbackField) and field.part == "payload" and isinstance(value, str):
         return _BOOLEAN_WORDS.get(value)

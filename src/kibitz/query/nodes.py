@@ -70,6 +70,38 @@ class FeedbackField:
 
 
 Field = ColumnField | PathField | FeedbackField
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How long what a field holds is: elements of a list, keys of an object, characters of a text."""
+
+    field: Field
+
+
+ConvertTo = Literal["number", "integer", "text", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """What a field holds as another kind, see `derived.py`; missing where it cannot be."""
+
+    field: Field
+    to: ConvertTo
+
+
+Operand = Field | Size | Convert
+"""What can be compared and sorted by: a field, or something worked out from one.
+
+Of feedback it is worked out for each judgement, before those of several authors are taken together.
+"""
+
+
+def base(operand: Operand) -> Field:
+    """The field that an operand is about."""
+    return operand.field if isinstance(operand, Size | Convert) else operand
+
+
 Literal_ = None | bool | int | float | str
 Comparison = Literal["eq", "gt", "gte", "lt", "lte"]
 
@@ -78,7 +110,7 @@ Comparison = Literal["eq", "gt", "gte", "lt", "lte"]
 class Compare:
     """A field against a literal."""
 
-    field: Field
+    field: Operand
     operator: Comparison
     value: Literal_
 
@@ -87,7 +119,7 @@ class Compare:
 class In:
     """A field against several literals: equal to any of them."""
 
-    field: Field
+    field: Operand
     values: tuple[Literal_, ...]
 
 
@@ -98,8 +130,20 @@ class Contains:
     So `inputs` contains what any of its strings contains; keys do not count.
     """
 
-    field: Field
+    field: Operand
     text: str
+    case_insensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """A text in which a regular expression is found, or an object or list with such a text anywhere below it.
+
+    See `patterns.py` for what a pattern may be.
+    """
+
+    field: Operand
+    pattern: str
     case_insensitive: bool = False
 
 
@@ -107,7 +151,7 @@ class Contains:
 class Exists:
     """The field is there, be it null."""
 
-    field: Field
+    field: Operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +169,16 @@ class Not:
     node: Node
 
 
-Node = Compare | In | Contains | Exists | And | Or | Not
+Test = Compare | In | Contains | Matches | Exists
+"""A condition on one operand."""
+Node = Test | And | Or | Not
 
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
     """One key to sort by. What has no value comes last in both directions."""
 
-    field: Field
+    field: Operand
     descending: bool = False
 
 

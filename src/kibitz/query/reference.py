@@ -15,6 +15,8 @@
     over             latest: the newest of those that stand. any: one of them satisfies the comparison. all:
                      there are some and each does. mean, min, max: of their numbers, booleans as 0 and 1.
                      agree: whether two or more say the same; missing for fewer.
+    matches          a regular expression in a text, or in any text below an object or list, see `patterns.py`.
+    size, convert    see `derived.py`. A list in a payload has its own size, and is converted element by element.
     lists            in a payload: a path goes on into each element, or the one of an index, and a comparison holds if it does for one.
                      They have no place in an order, no mean and no agreement.
     sort             values first, in both directions; bool < number < text; text by its first
@@ -35,28 +37,33 @@ import msgspec
 
 from kibitz.base import clock, judgements, refs
 from kibitz.base.records import Call, Feedback
-from kibitz.query import fields
+from kibitz.query import derived, fields, patterns
 from kibitz.query.nodes import (
     And,
     CallQuery,
     ColumnField,
     Compare,
     Contains,
+    Convert,
     Exists,
     FeedbackField,
-    Field,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
+    Operand,
     Or,
     PathField,
+    Size,
     SortKey,
+    Test,
+    base,
 )
 
 SORTED_CHARACTERS = 256
 DEFAULT_SORT = (SortKey(ColumnField("started_at"), descending=True),)
-MISSING: Final = object()
+MISSING: Final = derived.MISSING
 """What is found where there is nothing."""
 
 _FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -99,15 +106,16 @@ def matches(node: Node, record: Recorded) -> bool:
             return any(matches(each, record) for each in nodes)
         case Not(inner):
             return not matches(inner, record)
-        case Exists() | In() | Contains() | Compare():
-            if isinstance(node.field, FeedbackField):
-                return _judged(node, node.field, record)
+        case Exists() | In() | Contains() | Matches() | Compare():
+            field = base(node.field)
+            if isinstance(field, FeedbackField):
+                return _judged(node, field, record)
             return _holds(node, look_up(node.field, record))
         case _:
             assert_never(node)
 
 
-def _holds(node: Exists | In | Contains | Compare, found: Any) -> bool:
+def _holds(node: Test, found: Any) -> bool:
     match node:
         case Exists():
             return found is not MISSING
@@ -115,23 +123,30 @@ def _holds(node: Exists | In | Contains | Compare, found: Any) -> bool:
             return any(_equal(found, value) for value in values)
         case Contains(_, text, case_insensitive):
             return _contains(found, text, case_insensitive)
+        case Matches(_, pattern, case_insensitive):
+            compiled = patterns.compile(pattern, case_insensitive)
+            return any(compiled.is_in(each) for each in _texts(found))
         case Compare(_, operator, value):
             return _equal(found, value) if operator == "eq" else _ordered(found, operator, value)
         case _:
             assert_never(node)
 
 
-def sort_key(field: Field, record: Recorded) -> Value | None:
+def sort_key(operand: Operand, record: Recorded) -> Value | None:
     """What a call is sorted by; None where it has no value and comes last."""
-    value = _value(look_up(field, record))
+    value = _value(look_up(operand, record))
     if value is not None and isinstance(value[1], str):
         return value[0], value[1][:SORTED_CHARACTERS]
     return value
 
 
-def look_up(field: Field, record: Recorded) -> Any:
+def look_up(operand: Operand, record: Recorded) -> Any:
     """What a call has at a field: a JSON value, or `MISSING`. Times are microseconds since 1970."""
-    match field:
+    match operand:
+        case Size(field) | Convert(field):
+            if isinstance(field, FeedbackField):
+                return _judgement(operand, field, standing(field, record))
+            return _derived(operand, look_up(field, record))
         case ColumnField(name):
             value = getattr(record.call, name)
             if isinstance(value, datetime):
@@ -141,7 +156,17 @@ def look_up(field: Field, record: Recorded) -> Any:
             value = getattr(record.call, root)
             return MISSING if value is msgspec.UNSET else _descend(value, path)
         case FeedbackField():
-            return _judgement(field, standing(field, record))
+            return _judgement(operand, operand, standing(operand, record))
+
+
+def _derived(operand: Operand, found: Any) -> Any:
+    match operand:
+        case Size():
+            return derived.size(found)
+        case Convert(_, to):
+            return derived.convert(found, to)
+        case _:
+            return found
 
 
 def standing(field: FeedbackField, record: Recorded) -> list[Feedback]:
@@ -181,40 +206,45 @@ def _is_by(version: str | None, feedback: Feedback) -> bool:
     return made_by is not None and made_by[-refs.DIGEST_LENGTH :].startswith(version)
 
 
-def _judged(node: Exists | In | Contains | Compare, field: FeedbackField, record: Recorded) -> bool:
+def _judged(node: Test, field: FeedbackField, record: Recorded) -> bool:
     """Whether a condition on feedback holds."""
     rows = standing(field, record)
     if field.part == "count" or field.over in ("mean", "min", "max", "agree"):
-        return _holds(node, _judgement(field, rows))
+        return _holds(node, _judgement(node.field, field, rows))
     if not rows:
         return _holds(node, MISSING)
     judged = rows if field.over in ("any", "all") else rows[:1]
-    answers = (any(_holds(node, each) for each in _said(field, row)) for row in judged)
+    answers = (any(_holds(node, each) for each in _said(node.field, field, row)) for row in judged)
     return all(answers) if field.over == "all" else any(answers)
 
 
-def _said(field: FeedbackField, row: Feedback) -> list[Any]:
+def _said(operand: Operand, field: FeedbackField, row: Feedback) -> list[Any]:
     """What one feedback says at a field: one value, or those of the elements of a list."""
-    if field.part == "author":
-        return [row.author]
-    if field.part == "created_at":
-        return [clock.to_us(row.created_at)]
-    return _reach(row.payload, field.path)[0] or [MISSING]
+    return _worded(operand, field, row)[0] or [MISSING]
 
 
-def _judgement(field: FeedbackField, rows: list[Feedback]) -> Any:
+def _worded(operand: Operand, field: FeedbackField, row: Feedback) -> tuple[list[Any], bool]:
+    """The values that one feedback has at a field, and whether there was a list on the way."""
+    match field.part:
+        case "author":
+            found, through_list = [row.author], False
+        case "created_at":
+            found, through_list = [clock.to_us(row.created_at)], False
+        case _:
+            whole = isinstance(operand, Size)
+            found, through_list = _reach(row.payload, field.path, whole=whole)
+    return [_derived(operand, each) for each in found], through_list
+
+
+def _judgement(operand: Operand, field: FeedbackField, rows: list[Feedback]) -> Any:
     """The one value that a field has over all feedback that stands; what it is sorted by."""
     if field.part == "count":
-        return len(rows)
+        return _derived(operand, len(rows))
     if not rows:
         return MISSING
     said: list[Any] = []
     for row in rows:
-        values, through_list = (
-            _reach(row.payload, field.path)
-            if field.part == "payload"
-            else (_said(field, row), False)
-        )
+        values, through_list = _worded(operand, field, row)
         said.append(MISSING if through_list or not values else values[0])
     if field.over in ("latest", "any", "all"):
         return said[0]
@@ -233,18 +263,25 @@ def _judgement(field: FeedbackField, rows: list[Feedback]) -> Any:
     return MISSING if math.isnan(mean) else mean
 
 
-def _reach(value: Any, path: tuple[str, ...], in_list: bool = False) -> tuple[list[Any], bool]:
-    """The values at a path below a payload, past lists to each element, and whether there was a list."""
-    if isinstance(value, list):
+def _reach(
+    value: Any, path: tuple[str, ...], in_list: bool = False, *, whole: bool = False
+) -> tuple[list[Any], bool]:
+    """The values at a path below a payload, past lists to each element, and whether there was a list.
+
+    A list at the end of the path is one value where it is taken `whole`.
+    """
+    if isinstance(value, list) and (path or not whole):
         if path and fields.is_index(path[0]):
             elements = cast("list[Any]", value)[int(path[0]) : int(path[0]) + 1]
-            return _reach(elements[0], path[1:], in_list) if elements else ([], in_list)
-        reached = [_reach(each, path, True)[0] for each in cast("list[Any]", value)]
+            if not elements:
+                return [], in_list
+            return _reach(elements[0], path[1:], in_list, whole=whole)
+        reached = [_reach(each, path, True, whole=whole)[0] for each in cast("list[Any]", value)]
         return [each for values in reached for each in values], True
     if not path:
         return [value], in_list
     if isinstance(value, dict) and path[0] in value:
-        return _reach(cast("dict[str, Any]", value)[path[0]], path[1:], in_list)
+        return _reach(cast("dict[str, Any]", value)[path[0]], path[1:], in_list, whole=whole)
     return [], in_list
 
 

@@ -9,12 +9,9 @@ Values are always parameters. What is written into the text is chosen from close
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
-import msgspec
-
-from kibitz.query import fields
+from kibitz.query import json_sql, scalar_sql
 from kibitz.query.catalog import Catalog
 from kibitz.query.feedback_sql import FeedbackCompiler
 from kibitz.query.nodes import (
@@ -23,19 +20,22 @@ from kibitz.query.nodes import (
     ColumnField,
     Compare,
     Contains,
+    Convert,
     Exists,
     FeedbackField,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
     Or,
     PathField,
-    Root,
+    Size,
     SortKey,
+    Test,
+    base,
 )
 from kibitz.query.pieces import (
-    BOOL,
     FALSE,
     NUMBER,
     OPERATORS,
@@ -51,6 +51,7 @@ from kibitz.query.pieces import (
     missing_kind,
     one_of,
 )
+from kibitz.query.scalar_sql import Scalar
 
 _STATUSES = ("running", "success", "error")
 _TEXT_COLUMNS: dict[Column, str] = {
@@ -79,6 +80,10 @@ _FRACTIONS = frozenset[Column](("latency_ms", "cost"))
 """Number columns that are doubles."""
 
 
+_MATCHING = "kibitz_matches({}, ?, ?)"
+"""The test whether a pattern is found in a text."""
+
+
 class Compiler:
     """Compiles the nodes of one query for one project."""
 
@@ -102,31 +107,57 @@ class Compiler:
             case Not(inner):
                 piece = self.condition(inner)
                 return Sql(f"(NOT {piece.text})", piece.params)
-            case Compare() | In() | Contains() | Exists():
-                field = node.field
+            case Compare() | In() | Contains() | Matches() | Exists():
+                field = base(node.field)
                 if isinstance(field, FeedbackField):
                     return self.feedback.condition(node, field)
                 return self._on_call(node, field, top)
             case _:
                 assert_never(node)
 
-    def _on_call(
-        self,
-        node: Compare | In | Contains | Exists,
-        field: ColumnField | PathField,
-        top: bool,
-    ) -> Sql:
+    def _on_call(self, node: Test, field: ColumnField | PathField, top: bool) -> Sql:
         match node:
+            case Compare(Size() | Convert() as operand, operator, value):
+                return self._scalar(operand, field).compare(operator, value)
+            case In(Size() | Convert() as operand, values):
+                return self._scalar(operand, field).among(values)
+            case Contains(Size() | Convert() as operand, text, case_insensitive):
+                return self._scalar(operand, field).text_test(*_containing(text, case_insensitive))
+            case Matches(Size() | Convert() as operand, pattern, case_insensitive):
+                test, params = _MATCHING, (pattern, int(case_insensitive))
+                return self._scalar(operand, field).text_test(test, params)
+            case Exists(Size() | Convert() as operand):
+                return self._scalar(operand, field).exists()
             case Compare(_, operator, value):
                 return self._compare(field, operator, value, top)
             case In(_, values):
                 return self._among(field, values, top)
             case Contains(_, text, case_insensitive):
                 return self._contains(field, text, case_insensitive)
+            case Matches(_, pattern, case_insensitive):
+                return self._matches(field, pattern, case_insensitive)
             case Exists():
                 return self._exists(field)
             case _:
                 assert_never(node)
+
+    def _scalar(self, operand: Size | Convert, field: ColumnField | PathField) -> Scalar:
+        """What is worked out from a field of the call."""
+        match field:
+            case ColumnField(name):
+                is_number = name in _NUMBER_COLUMNS
+                value = Sql(_NUMBER_COLUMNS[name] if is_number else _TEXT_COLUMNS[name])
+                kind = Sql("'real'" if is_number else "'text'")
+                length = Sql("NULL") if is_number else Sql(f"length({value.text})")
+            case PathField(root, path):
+                self.reads_payload = True
+                place = json_sql.at(json_sql.payload(root, path), path)
+                value, kind, length = place.value, place.type, json_sql.size(place)
+            case _:
+                assert_never(field)
+        if isinstance(operand, Size):
+            return Scalar(NUMBER, length)
+        return scalar_sql.converted(kind, value, operand.to)
 
     def score_set(self, node: Node) -> Sql | None:
         """The calls for which a condition on one score holds, as a SELECT of their pk; None where it is not one."""
@@ -143,7 +174,7 @@ class Compiler:
                 return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
             case PathField(root, path):
                 self.reads_payload = True
-                return _compare_json(_payload(root, path), path, operator, value)
+                return json_sql.compare(json_sql.payload(root, path), path, operator, value)
             case _:
                 assert_never(field)
 
@@ -186,7 +217,7 @@ class Compiler:
                 return piece if top else Sql(f"coalesce({piece.text}, 0)", piece.params)
             case PathField(root, path):
                 self.reads_payload = True
-                return _json_among(_payload(root, path), path, values)
+                return json_sql.among(json_sql.payload(root, path), path, values)
             case _:
                 assert_never(field)
 
@@ -206,44 +237,31 @@ class Compiler:
         return either(pieces)
 
     def _contains(self, field: ColumnField | PathField, text: str, case_insensitive: bool) -> Sql:
-        fold = "lower({})" if case_insensitive else "{}"
-        needle = _fold_ascii(text) if case_insensitive else text
+        test, needle = _containing(text, case_insensitive)
+        found = self._any_text(field, test, needle)
+        if isinstance(field, PathField) and _appears_as_it_is(str(needle[0])):
+            # Most rows are dismissed by one look at the text as a whole, without parsing it.
+            whole = f"coalesce({test.format(f'p.{field.root}')}, 0)"
+            return Sql(f"({whole} AND {found.text})", (*needle, *found.params))
+        return found
+
+    def _matches(self, field: ColumnField | PathField, pattern: str, case_insensitive: bool) -> Sql:
+        return self._any_text(field, _MATCHING, (pattern, int(case_insensitive)))
+
+    def _any_text(
+        self, field: ColumnField | PathField, test: str, params: tuple[Param, ...]
+    ) -> Sql:
+        """Whether a test holds for the text at a field, or for one below it."""
         match field:
             case ColumnField(name):
                 if name not in _TEXT_COLUMNS:
                     return FALSE
-                return Sql(
-                    f"coalesce(instr({fold.format(_TEXT_COLUMNS[name])}, ?) > 0, 0)", (needle,)
-                )
+                return Sql(f"coalesce({test.format(_TEXT_COLUMNS[name])}, 0)", params)
             case PathField(root, path):
                 self.reads_payload = True
-                value = Sql(f"p.{root}")
+                return json_sql.any_text(json_sql.at(Sql(f"p.{root}"), path), test, params)
             case _:
                 assert_never(field)
-        place = _at(value, path)
-        deep = Sql(
-            f"EXISTS (SELECT 1 FROM json_tree({place.container.text}, {place.path_text}) e"
-            f" WHERE e.type = 'text' AND instr({fold.format('e.atom')}, ?) > 0)",
-            (*place.container.params, *place.path_params, needle),
-        )
-        places = [deep]
-        if place.alternatives:
-            places = [
-                Sql(
-                    f"EXISTS (SELECT 1 FROM json_tree({place.container.text}, ?) e"
-                    f" WHERE e.type = 'text' AND instr({fold.format('e.atom')}, ?) > 0)",
-                    (*place.container.params, each, needle),
-                )
-                for each in place.alternatives
-            ]
-        found = joined(places, " OR ")
-        if _appears_as_it_is(needle):
-            # Most rows are dismissed by one look at the text as a whole, without parsing it.
-            return Sql(
-                f"(coalesce(instr({fold.format(value.text)}, ?) > 0, 0) AND {found.text})",
-                (*value.params, needle, *found.params),
-            )
-        return found
 
     def _exists(self, field: ColumnField | PathField) -> Sql:
         match field:
@@ -252,7 +270,7 @@ class Compiler:
                 return Sql(f"({expression} IS NOT NULL)")
             case PathField(root, path):
                 self.reads_payload = True
-                place = _at(_payload(root, path), path)
+                place = json_sql.at(json_sql.payload(root, path), path)
                 return Sql(f"({place.type.text} IS NOT NULL)", place.type.params)
             case _:
                 assert_never(field)
@@ -262,7 +280,10 @@ class Compiler:
     def sort_terms(self, key: SortKey) -> list[Sql]:
         """Expressions that are never NULL and sort, all in the key's direction, as the key means."""
         missing = missing_kind(key)
+        field = base(key.field)
         match key.field:
+            case Size() | Convert() as operand if not isinstance(field, FeedbackField):
+                return self._scalar(operand, field).sort_terms(missing)
             case ColumnField("started_at"):
                 return [Sql("c.started_at")]
             case ColumnField(name):
@@ -279,9 +300,10 @@ class Compiler:
                 ]
             case PathField(root, path):
                 self.reads_payload = True
-                return _json_sort_terms(Sql(f"p.{root}"), path, missing)
-            case FeedbackField():
-                join, terms = self.feedback.sort_join(key, key.field, f"k{len(self.joins)}")
+                return json_sql.sort_terms(Sql(f"p.{root}"), path, missing)
+            case FeedbackField() | Size() | Convert():
+                assert isinstance(field, FeedbackField), "the others have been dealt with"
+                join, terms = self.feedback.sort_join(key, field, f"k{len(self.joins)}")
                 if join is not None:
                     self.joins.append(join)
                 return terms
@@ -289,147 +311,11 @@ class Compiler:
                 assert_never(key.field)
 
 
-# -- places in JSON
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A place in a JSON value, as expressions for its type and its value."""
-
-    container: Sql
-    path_text: str
-    path_params: tuple[Param, ...]
-    alternatives: tuple[str, ...]
-    """The ways to read parts of digits, as key or as index; at most one of them is there."""
-    type: Sql
-    value: Sql
-
-
-def _payload(root: Root, path: tuple[str, ...]) -> Sql:
-    if root in ("attributes", "summary") and not path:
-        # Empty where nothing was said, and so always there; the column has NULL for it.
-        return Sql(f"coalesce(p.{root}, '{{}}')")
-    return Sql(f"p.{root}")
-
-
-def _at(container: Sql, path: tuple[str, ...]) -> _Place:
-    if any(_is_out_of_reach(part) for part in path):
-        found = Sql(
-            f"kibitz_at({container.text}, ?)",
-            (*container.params, msgspec.json.encode(path).decode()),
-        )
-        return _Place(
-            container=found,
-            path_text="'$'",
-            path_params=(),
-            alternatives=(),
-            type=Sql(f"json_type({found.text})", found.params),
-            value=Sql(f"json_extract({found.text}, '$')", found.params),
-        )
-    spellings = _spellings(path)
-    types = [
-        Sql(f"json_type({container.text}, ?)", (*container.params, each)) for each in spellings
-    ]
-    values = [
-        Sql(f"json_extract({container.text}, ?)", (*container.params, each)) for each in spellings
-    ]
-    return _Place(
-        container=container,
-        path_text="?",
-        path_params=(spellings[0],),
-        alternatives=tuple(spellings) if len(spellings) > 1 else (),
-        type=_first(types),
-        value=_first(values),
-    )
-
-
-def _first(pieces: list[Sql]) -> Sql:
-    if len(pieces) == 1:
-        return pieces[0]
-    piece = joined(pieces, ", ")
-    return Sql(f"coalesce{piece.text}", piece.params)
-
-
-def _spellings(path: tuple[str, ...]) -> list[str]:
-    spellings = ["$"]
-    for part in path:
-        steps = [f'."{part}"', f"[{part}]"] if fields.is_index(part) else [f'."{part}"']
-        spellings = [spelling + step for spelling in spellings for step in steps]
-    return spellings
-
-
-def _is_out_of_reach(part: str) -> bool:
-    return any(character in '"\\' or character < " " or character == "\x7f" for character in part)
-
-
-def _compare_json(container: Sql, path: tuple[str, ...], operator: str, value: Literal_) -> Sql:
-    place = _at(container, path)
-    sign = OPERATORS[operator]
-    if value is None:
-        if operator != "eq":
-            return FALSE
-        return Sql(f"(coalesce({place.type.text}, 'null') = 'null')", place.type.params)
-    match value:
-        case bool():
-            kinds, found, param = "('true', 'false')", place.value.text, int(value)
-        case int() | float():
-            kinds, found, param = (
-                "('integer', 'real')",
-                f"CAST({place.value.text} AS REAL)",
-                double(value),
-            )
-        case str():
-            kinds, found, param = "('text')", place.value.text, value
-        case _:
-            assert_never(value)
-    return Sql(
-        f"coalesce({place.type.text} IN {kinds} AND {found} {sign} ?, 0)",
-        (*place.type.params, *place.value.params, param),
-    )
-
-
-def _json_among(container: Sql, path: tuple[str, ...], values: tuple[Literal_, ...]) -> Sql:
-    place = _at(container, path)
-    kind, value = place.type, place.value
-    before = (*kind.params, *value.params)
-    bools, numbers, texts = by_kind(values)
-    test = either(
-        [
-            one_of(f"{kind.text} IN ('true', 'false') AND {value.text}", bools, before),
-            one_of(
-                f"{kind.text} IN ('integer', 'real') AND CAST({value.text} AS REAL)",
-                numbers,
-                before,
-            ),
-            one_of(f"{kind.text} = 'text' AND {value.text}", texts, before),
-        ]
-    )
-    among = Sql(f"coalesce({test.text}, 0)", test.params)
-    if None in values:
-        return joined([among, _compare_json(container, path, "eq", None)], " OR ")
-    return among
-
-
-def _json_sort_terms(container: Sql, path: tuple[str, ...], missing: int) -> list[Sql]:
-    place = _at(container, path)
-    kind, value = place.type, place.value
-    return [
-        Sql(
-            f"CASE {kind.text} WHEN 'true' THEN {BOOL} WHEN 'false' THEN {BOOL}"
-            f" WHEN 'integer' THEN {NUMBER} WHEN 'real' THEN {NUMBER}"
-            f" WHEN 'text' THEN {TEXT} ELSE {missing} END",
-            kind.params,
-        ),
-        Sql(
-            f"CASE WHEN {kind.text} IN ('true', 'false', 'integer', 'real')"
-            f" THEN CAST({value.text} AS REAL) ELSE 0.0 END",
-            (*kind.params, *value.params),
-        ),
-        Sql(
-            f"CASE {kind.text} WHEN 'text' THEN substr({value.text}, 1, {SORT_CHARACTERS}) ELSE '' END",
-            (*kind.params, *value.params),
-        ),
-    ]
+def _containing(text: str, case_insensitive: bool) -> tuple[str, tuple[str]]:
+    """The test whether a text contains another, and its parameter."""
+    if case_insensitive:
+        return "instr(lower({}), ?) > 0", (_fold_ascii(text),)
+    return "instr({}, ?) > 0", (text,)
 
 
 def _fold_ascii(text: str) -> str:

@@ -15,18 +15,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from kibitz.base import judgements
 from kibitz.base.errors import QueryError
 from kibitz.query import fields, text_tokens
-from kibitz.query.nodes import ColumnField, FeedbackField, FeedbackPartName, Field, Over, PathField
+from kibitz.query.nodes import (
+    ColumnField,
+    Convert,
+    FeedbackField,
+    FeedbackPartName,
+    Field,
+    Operand,
+    Over,
+    PathField,
+    Size,
+)
 from kibitz.query.text_tokens import Part
 
 W = TypeVar("W", bound=str)
 
 ALIASES = {"latency": "latency_ms"}
 FEEDBACK = "feedback"
+FUNCTION_HABITS = {
+    "len": fields.SIZE,
+    "length": fields.SIZE,
+    "int": "integer",
+    "float": "number",
+    "double": "number",
+    "str": "text",
+    "string": "text",
+    "boolean": "bool",
+}
+"""What other languages call the functions of a field."""
 ROOTS: tuple[str, ...] = (*fields.COLUMNS, *fields.ROOTS, FEEDBACK, *ALIASES)
 """What a field begins with."""
 
@@ -40,6 +62,16 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _VERSION = re.compile("[0-9a-f]{1,40}")
 _MAX_NEAREST = 16
 _MAX_CANDIDATES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ShortName(FeedbackField):
+    """Feedback by a short name that is yet to be resolved, when the types of a project are known."""
+
+
+def is_whole_type(name: str) -> bool:
+    """Whether a name is a type whatever types are known."""
+    return name in _FIXED or name.startswith(tuple(_KINDS.values()))
 
 
 class Types:
@@ -57,7 +89,7 @@ class Types:
 
     def resolve(self, name: str) -> str:
         """The type that a name means; raises `QueryError` where it may be two, or is nearly one."""
-        if name in _FIXED or name.startswith(tuple(_KINDS.values())):
+        if is_whole_type(name):
             return name
         if self._known is None:
             return judgements.RUNNABLE + name
@@ -121,15 +153,18 @@ def parse(parts: Sequence[Part], types: Types) -> Field:
         raise _placed(error, first) from error
 
 
-def format(field: Field) -> str:
+def format(field: Operand) -> str:
     """The text of a field; `parse` gives the same field back, whatever types are known."""
     match field:
+        case Size() | Convert():
+            return f"{fields.function(field)}({format(field.field)})"
         case ColumnField(name):
             return name
         case PathField(root, path):
             return ".".join((root, *map(_key, path)))
         case FeedbackField(type_, path, over, part, version):
-            written = [f"{FEEDBACK}.{_type(type_)}" + (f"@{version}" if version else "")]
+            named = _short_name(type_) if isinstance(field, ShortName) else _type(type_)
+            written = [f"{FEEDBACK}.{named}" + (f"@{version}" if version else "")]
             if over != "latest":
                 written.append(over)
             if part != "payload":
@@ -242,6 +277,10 @@ def _type(type_: str) -> str:
     if type_ in (judgements.NOTE, judgements.REACTION):
         return type_
     return text_tokens.bracket(type_)
+
+
+def _short_name(name: str) -> str:
+    return text_tokens.quote(name) if name in _KINDS else _key(name)
 
 
 def _key(key: str) -> str:

@@ -6,11 +6,12 @@ r"""Queries as text, as the command line, the search bar and addresses have them
                 field = value    != > >= < <=
                 field [not] in (value, …)
                 field [not] contains "text"    icontains: A-Z and a-z are the same
+                field [not] matches "pattern"  imatches: capitals and small letters are the same
                 field is [not] null
                 exists field
                 feedback.name                                       exists feedback.name
     key         field [asc | desc]
-    field       as `text_fields` says
+    field       as `text_fields` says, or size(field), number(field), integer(field), text(field), bool(field)
     value       as `text_values` says
 
 `and` binds closer than `or`, `not` closer than both. Key words may be in capitals. A text is a text: "true" is
@@ -25,10 +26,19 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 from kibitz.base.errors import QueryError
-from kibitz.query import fields, json_form, literals, text_fields, text_tokens, text_values
+from kibitz.query import (
+    fields,
+    json_form,
+    literals,
+    patterns,
+    text_fields,
+    text_tokens,
+    text_values,
+    text_writing,
+)
 from kibitz.query.nodes import (
     MAX_LIMIT,
     And,
@@ -42,15 +52,16 @@ from kibitz.query.nodes import (
     Field,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
+    Operand,
     Or,
     SortKey,
 )
 from kibitz.query.text_tokens import MAX_CHARACTERS, Token
 
 _COMPARISONS: dict[str, Comparison] = {"=": "eq", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
-_SIGNS: dict[Comparison, str] = {operator: sign for sign, operator in _COMPARISONS.items()}
 _HABITS = {
     "==": "=",
     "<>": "!=",
@@ -60,7 +71,10 @@ _HABITS = {
     "||": "or",
     "|": "or",
     "like": "icontains",
-    "matches": "contains",
+    "~": "matches",
+    "regex": "matches",
+    "regexp": "matches",
+    "rlike": "matches",
     "has": "contains",
     "order": "sort",
     "orderby": "sort",
@@ -68,7 +82,8 @@ _HABITS = {
     "descending": "desc",
 }
 """What other languages write."""
-_OPERATORS = ("in", "not", "contains", "icontains", "is")
+_TEXT_TESTS = ("contains", "icontains", "matches", "imatches")
+_OPERATORS = ("in", "not", *_TEXT_TESTS, "is")
 _JOINS = ("and", "or", "sort", "limit")
 _WHOLE = re.compile("[0-9]{1,9}")
 
@@ -124,7 +139,7 @@ def format(
     Raises:
         QueryError: it has an AND or OR of nothing or another thing that no query says, or is longer than a text may be.
     """
-    pieces = [_condition(where)] if where is not None else []
+    pieces = [text_writing.condition(where)] if where is not None else []
     keys = [text_fields.format(key.field) + " desc" * key.descending for key in sort]
     if keys:
         pieces.append(f"sort {', '.join(keys)}")
@@ -226,6 +241,7 @@ class _Parser(_Cursor):
         self._now = now
         self._nodes = 0
         self._values = 0
+        self._patterns = 0
         self._open = 0
 
     def query(self) -> Parsed:
@@ -313,7 +329,7 @@ class _Parser(_Cursor):
             return self._worded(field, start)
         if token.text in _HABITS or not self._ends_condition(token):
             raise self._wrong(
-                token, _OPERATORS, "after a field comes = != > >= < <= in contains is"
+                token, _OPERATORS, "after a field comes = != > >= < <= in contains matches is"
             )
         if _is_whole(field):
             return Exists(field), 1
@@ -323,7 +339,7 @@ class _Parser(_Cursor):
             start, f"{name} is not a condition by itself; write {truth}exists {name}"
         )
 
-    def _worded(self, field: Field, start: Token) -> _Measured:
+    def _worded(self, field: Operand, start: Token) -> _Measured:
         """A test whose operator is a word."""
         negation = self._token
         negated = self._take("not")
@@ -331,8 +347,8 @@ class _Parser(_Cursor):
         node: Node
         if self._take("in"):
             node = In(field, self._list(field))
-        elif self._take("contains", "icontains"):
-            node = self._contains(field, start, token.says("icontains"))
+        elif self._take(*_TEXT_TESTS):
+            node = self._text_test(field, start, token)
         elif not negated and self._take("is"):
             negation = self._token
             negated = self._take("not")
@@ -343,11 +359,11 @@ class _Parser(_Cursor):
             node = Compare(field, "eq", None)
         else:
             raise self._wrong(
-                token, ("in", "contains", "icontains"), "after not comes in or contains"
+                token, ("in", *_TEXT_TESTS), "after not comes in, contains or matches"
             )
         return self._negated(node, 1, negation.at) if negated else (node, 1)
 
-    def _list(self, field: Field) -> tuple[Literal_, ...]:
+    def _list(self, field: Operand) -> tuple[Literal_, ...]:
         opening = self._expect("(", "after in come values in parentheses")
         values: list[Literal_] = []
         while not self._token.says(")"):
@@ -363,18 +379,35 @@ class _Parser(_Cursor):
         self._close(opening)
         return tuple(values)
 
-    def _contains(self, field: Field, start: Token, case_insensitive: bool) -> Contains:
+    def _text_test(self, field: Operand, start: Token, operator: Token) -> Contains | Matches:
         if literals.is_number(field):
             raise self._mistake(
                 start,
                 f"{_short(text_fields.format(field))} is a number and contains no text; compare it with >= and <",
             )
         token = self._operand()
-        return Contains(
-            field, self._placed(token, lambda: text_values.parse_text(token)), case_insensitive
-        )
+        text = self._placed(token, lambda: text_values.parse_text(token))
+        folded = operator.says("icontains", "imatches")
+        if operator.says("contains", "icontains"):
+            return Contains(field, text, folded)
+        self._patterns += 1
+        if self._patterns > json_form.MAX_PATTERNS:
+            raise self._mistake(token, f"the query has more than {json_form.MAX_PATTERNS} patterns")
+        try:
+            patterns.check(text, case_insensitive=folded)
+        except QueryError as error:
+            raise text_tokens.mistake(
+                self._text, self._at_in(token, error.facts.get("position")), error.message
+            ) from error
+        return Matches(field, text, folded)
 
-    def _value(self, field: Field, *, equality: bool) -> Literal_:
+    def _at_in(self, token: Token, position: object) -> int:
+        """Where a character of a token stands in the text; its beginning, where escapes move it."""
+        first = token.at + (token.kind == "text")
+        is_plain = self._text[first : first + len(token.text)] == token.text
+        return first + position if is_plain and isinstance(position, int) else token.at
+
+    def _value(self, field: Operand, *, equality: bool) -> Literal_:
         if _is_whole(field) and not self._token.says("null"):
             name = text_fields.format(field)
             raise self._mistake(
@@ -400,7 +433,18 @@ class _Parser(_Cursor):
         self._next()
         return token
 
-    def _field(self, missing: str) -> Field:
+    def _field(self, missing: str) -> Operand:
+        token = self._token
+        if token.says(*fields.FUNCTIONS):
+            return self._applied(token)
+        meant = text_fields.FUNCTION_HABITS.get(token.text.lower())
+        if meant is not None and token.kind == "word":
+            raise self._mistake(
+                token, f"{token.shown} is not known; did you mean {meant!r}?", meant
+            )
+        return self._plain_field(missing)
+
+    def _plain_field(self, missing: str) -> Field:
         token = self._token
         if token.text in _HABITS:
             raise self._wrong(token, (), missing)
@@ -411,6 +455,23 @@ class _Parser(_Cursor):
         field = self._placed(token, lambda: text_fields.parse(token.parts, self._types))
         self._next()
         return field
+
+    def _applied(self, token: Token) -> Operand:
+        """What a function makes of the field in parentheses after it."""
+        self._next()
+        name = token.text.lower()
+        opening = self._expect("(", f"{name} comes before a field in parentheses")
+        inner = self._token
+        if inner.says(*fields.FUNCTIONS):
+            raise self._mistake(inner, f"{name} is of a field alone; one function is enough")
+        field = self._plain_field(f"{name} of what? A field is missing here")
+        operand = fields.applied(name, field)
+        self._placed(inner, lambda: literals.check_derived(operand, "here"))
+        if not self._take(")"):
+            if self._token.kind == "end":
+                self._close(opening)
+            raise self._mistake(self._token, f"here comes ) after the field of {name}", ")")
+        return operand
 
     # Sort and limit
 
@@ -487,58 +548,7 @@ class _Parser(_Cursor):
         )
 
 
-# Back to text
-
-
-def _condition(node: Node) -> str:
-    match node:
-        case And(nodes) | Or(nodes):
-            if not nodes:
-                raise QueryError(
-                    f"{type(node).__name__} of no conditions has no text; leave it out"
-                )
-            if len(nodes) == 1:
-                return f"{'all' if isinstance(node, And) else 'any'}({_condition(nodes[0])})"
-            return (" and " if isinstance(node, And) else " or ").join(map(_nested, nodes))
-        case Not(Compare(field, "eq", None)):
-            return f"{text_fields.format(field)} is not null"
-        case Not(Compare(field, "eq", value)):
-            return f"{text_fields.format(field)} != {text_values.format(field, value)}"
-        case Not(In() | Contains() as inner):
-            return _leaf(inner, "not ")
-        case Not(inner):
-            return f"not {_nested(inner)}"
-        case Compare() | In() | Contains() | Exists():
-            return _leaf(node)
-        case _:
-            assert_never(node)
-
-
-def _nested(node: Node) -> str:
-    several = isinstance(node, And | Or) and len(node.nodes) > 1
-    return f"({_condition(node)})" if several else _condition(node)
-
-
-def _leaf(node: Compare | In | Contains | Exists, negation: str = "") -> str:
-    name = text_fields.format(node.field)
-    match node:
-        case Compare(_, "eq", None):
-            return f"{name} is null"
-        case Compare(field, operator, value):
-            return f"{name} {_SIGNS[operator]} {text_values.format(field, value)}"
-        case In(field, values):
-            listed = ", ".join(text_values.format(field, each) for each in values)
-            return f"{name} {negation}in ({listed})"
-        case Contains(_, text, case_insensitive):
-            operator = "icontains" if case_insensitive else "contains"
-            return f"{name} {negation}{operator} {text_tokens.quote(text)}"
-        case Exists():
-            return name if _is_whole(node.field) else f"exists {name}"
-        case _:
-            assert_never(node)
-
-
-def _is_whole(field: Field) -> bool:
+def _is_whole(field: Operand) -> bool:
     """Whether a field is a whole judgement, of which can only be asked whether it is there."""
     return isinstance(field, FeedbackField) and literals.is_whole(field)
 

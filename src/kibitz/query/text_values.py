@@ -17,11 +17,24 @@ from typing import Literal
 from kibitz.base import clock
 from kibitz.base.errors import QueryError
 from kibitz.query import fields, literals, text_fields, text_tokens
-from kibitz.query.nodes import ColumnField, FeedbackField, Field, Literal_
+from kibitz.query.nodes import ColumnField, Convert, FeedbackField, Literal_, Operand
 from kibitz.query.text_tokens import Token
 
 RESERVED = frozenset(
-    ("and", "or", "not", "in", "contains", "icontains", "exists", "is", "sort", "limit")
+    (
+        "and",
+        "or",
+        "not",
+        "in",
+        "contains",
+        "icontains",
+        "matches",
+        "imatches",
+        "exists",
+        "is",
+        "sort",
+        "limit",
+    )
 )
 """Words that are a text only in quotes."""
 
@@ -50,7 +63,7 @@ _MAX_DIGITS = 400
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def parse(token: Token, field: Field, now: datetime | None, *, equality: bool) -> Literal_:
+def parse(token: Token, field: Operand, now: datetime | None, *, equality: bool) -> Literal_:
     """The literal that a token is beside a field.
 
     Raises:
@@ -70,7 +83,7 @@ def parse_text(token: Token) -> str:
     return text
 
 
-def format(field: Field, value: Literal_) -> str:
+def format(field: Operand, value: Literal_) -> str:
     """The text of a literal beside a field; `parse` gives the same value back.
 
     Raises:
@@ -91,16 +104,18 @@ def format(field: Field, value: Literal_) -> str:
             return repr(value)
 
 
-def _holds(field: Field) -> Literal["text", "time", "number", "any"]:
+def _holds(field: Operand) -> Literal["text", "time", "number", "any"]:
     if literals.is_time(field):
         return "time"
     if literals.is_number(field):
         return "number"
+    if isinstance(field, Convert):
+        return "text" if field.to == "text" else "any"
     is_author = isinstance(field, FeedbackField) and field.part == "author"
     return "text" if is_author or isinstance(field, ColumnField) else "any"
 
 
-def _value(token: Token, field: Field) -> Literal_:
+def _value(token: Token, field: Operand) -> Literal_:
     if token.kind == "text":
         return token.text
     word = token.text

@@ -72,6 +72,7 @@ class Readers:
             connection.set_progress_handler(
                 lambda: clock.monotonic_ns() > deadline_ns, _INSTRUCTIONS_PER_CHECK
             )
+            functions.stop_at(deadline_ns)
             # One snapshot for all statements of a question: a page and its scores belong together.
             connection.execute("BEGIN")
             try:

@@ -6,11 +6,16 @@ of reach.
 
 `kibitz_judged(rows, condition)` and `kibitz_rank(rows, condition)` ask the reference evaluator about the feedback of
 one call, where scores cannot tell: whether a condition holds, and what the call is sorted by, as [kind, num, text].
+
+`kibitz_convert(type, value, to)` is a JSON value as another kind, and `kibitz_matches(text, pattern, fold)` whether a
+regular expression is found in a text. A search may take long without a step of SQLite's in which a query's time
+limit is looked at, so the function looks at it itself.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from functools import lru_cache
 from typing import Any, cast
 
@@ -18,14 +23,38 @@ import msgspec
 
 from kibitz.base import clock
 from kibitz.base.records import Feedback
-from kibitz.query import feedback_sql, reference
+from kibitz.query import derived, feedback_sql, patterns, reference
 from kibitz.query.fields import is_index
-from kibitz.query.nodes import Exists, Node
+from kibitz.query.nodes import ConvertTo, Exists, Node
 from kibitz.query.pieces import BOOL, NUMBER, TEXT
+
+
+class _Limit(threading.local):
+    deadline_ns = 0
+    """By the monotonic clock; 0 where there is none."""
+
+
+_limit = _Limit()
+
+
+def stop_at(deadline_ns: int) -> None:
+    """Until when the queries of this thread may search; 0 for as long as they like."""
+    _limit.deadline_ns = deadline_ns
 
 
 def register(connection: sqlite3.Connection) -> None:
     """Make the functions known to a connection."""
+
+    def matches(text: object, pattern: str, fold: int) -> int | None:
+        if not isinstance(text, str):
+            return None
+        if _limit.deadline_ns and clock.monotonic_ns() > _limit.deadline_ns:
+            connection.interrupt()
+            return 0
+        return patterns.compile(pattern, bool(fold)).is_in(text)
+
+    connection.create_function("kibitz_matches", 3, matches, deterministic=True)
+    connection.create_function("kibitz_convert", 3, _convert, deterministic=True)
     connection.create_function("kibitz_at", 2, _at, deterministic=True)
     connection.create_function("kibitz_judged", 2, _judged, deterministic=True)
     connection.create_function("kibitz_rank", 2, _rank, deterministic=True)
@@ -50,6 +79,20 @@ def _at(text: str | None, path_text: str) -> str | None:
         else:
             return None
     return msgspec.json.encode(value).decode()
+
+
+def _convert(kind: str | None, value: Any, to: ConvertTo) -> float | str | None:
+    match kind:
+        case "true" | "false":
+            found: object = bool(value)
+        case "integer" | "real":
+            found = value if value is None else float(value)
+        case "text":
+            found = value
+        case _:
+            found = None
+    converted = derived.convert(found, to)
+    return None if converted is derived.MISSING else converted
 
 
 def _judged(rows: str, condition: bytes) -> int:
