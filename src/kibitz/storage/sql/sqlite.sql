@@ -138,9 +138,9 @@ SELECT last FROM sequences WHERE name = ?
 INSERT INTO sequences (name, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last
 
 -- name: insert_feedback
-INSERT INTO feedback (pk, project, id, type, call, target, author, created_at, stands, retracts,
+INSERT INTO feedback (pk, project, id, type, call, target, author, created_at, stands, retracts, corrects,
     annotation_ref, runnable_ref, call_ref, trigger_ref, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: standing_feedback
 -- Which of these ids (a JSON list) a project has.
@@ -184,6 +184,28 @@ SELECT e.value FROM json_each(?1) e WHERE NOT EXISTS (
 -- name: ids_of_calls
 -- The ids of calls (a JSON list of pks), in their order.
 SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value ORDER BY e.key
+
+-- name: feedback_on_target
+-- The same of a target that is no call.
+SELECT pk, id, author, created_at, retracts, stands FROM feedback WHERE target = ? AND type = ?
+
+-- name: who_said
+-- (author, kind, type, id of the call, other target) of a feedback.
+SELECT w.name, w.kind, t.name, c.id, g.text FROM feedback f
+JOIN authors w ON w.pk = f.author JOIN feedback_types t ON t.pk = f.type
+LEFT JOIN calls c ON c.pk = f.call LEFT JOIN refs g ON g.pk = f.target
+WHERE f.project = ? AND f.id = ?
+
+-- name: who_stands
+-- (id, author, created_at) of the feedback of a type that stands on a call, or on another target.
+SELECT id, author, created_at FROM feedback
+WHERE type = ?1 AND stands > 0 AND (call = ?2 OR target = ?3)
+
+-- name: version_value
+SELECT value FROM objects WHERE project = ? AND kind = ? AND name = ? AND digest = ?
+
+-- name: op_name
+SELECT name FROM ops WHERE pk = ?
 
 -- name: payload_of_feedback
 SELECT payload FROM feedback WHERE pk = ?

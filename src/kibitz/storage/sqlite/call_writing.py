@@ -84,6 +84,18 @@ class CallWriter:
         state = self._states[key] = _State(self._next_pk(), None, CallRow())
         return state.pk, True
 
+    def row(self, project: int, call_id: str) -> CallRow | None:
+        """A call with what this transaction brings; None where nobody has said yet what it is."""
+        key = (project, call_id)
+        state = self._states.get(key)
+        if state is not None:
+            row = state.row
+        elif key in self._standing:
+            row = self._read(self._standing[key])
+        else:
+            return None
+        return row if row.is_visible else None
+
     def flush(self) -> None:
         """Write rows, payloads and sums."""
         new = [(key, state) for key, state in self._states.items() if state.stood is None]
@@ -112,19 +124,19 @@ class CallWriter:
                 if state.row.is_visible
             ],
         )
+        searched = self._searched({project for project, _ in self._states})
         execute_many(
             _SQL["await_words"],
-            [(state.pk,) for _, state in (*new, *changed) if state.row.is_visible],
+            [
+                (project, state.pk)
+                for (project, _), state in (*new, *changed)
+                if state.row.is_visible and project in searched
+            ],
         )
         self._write_rollups([*new, *changed])
         if self._last_pk is not None:
             self._connection.execute(_SQL["keep_last_pk"], ("calls", self._last_pk))
 
-    def _write_rollups(self, written: list[tuple[tuple[int, str], _State]]) -> None:
-        sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 5)
-        for (project, _), state in written:
-            for row, sign in ((state.stood, -1), (state.row, 1)):
-                if row is None or row.started_at is None:
     def remove(self, project: int, pks: list[int]) -> None:
         """Delete calls with their payloads and take them out of the sums, at once; what is on them is the caller's."""
         gone = [((project, ""), _State(pk, self._read(pk), CallRow())) for pk in pks]
@@ -142,6 +154,11 @@ class CallWriter:
         }
         return {project for project, level in levels.items() if level}
 
+    def _write_rollups(self, written: list[tuple[tuple[int, str], _State]]) -> None:
+        sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 5)
+        for (project, _), state in written:
+            for row, sign in ((state.stood, -1), (state.row, 1)):
+                if row is None or row.started_at is None:
                     continue
                 op = row.op if row.op is not None else self._names.op(self._connection, project, "")
                 entry = sums[project, op, row.started_at // _HOUR_US]

@@ -23,7 +23,7 @@ from kibitz.base import clock
 from kibitz.base.errors import KibitzError, Unavailable
 from kibitz.base.records import Batch, Receipt
 from kibitz.storage.sqlite import connection as door
-from kibitz.storage.sqlite import words, writing
+from kibitz.storage.sqlite import indexing, writing
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import Prepared, prepare
 
@@ -83,12 +83,14 @@ class SqliteIngest:
         self.quiet_at_ns = clock.monotonic_ns() + pause_ns
         return mine.receipt
 
-    def index_words(self, limit: int) -> int:
+    def index_words(self, limit: int, project: int | None = None) -> int:
         """Index the words of up to `limit` calls that wait for it, unless somebody is writing; gives how many."""
         if self._waiting or not self._lock.acquire(blocking=False):
             return 0
         try:
-            return self._in_transaction(lambda connection: words.index_some(connection, limit))
+            return self._in_transaction(
+                lambda connection: indexing.index_some(connection, limit, project)
+            )
         finally:
             self._lock.release()
 

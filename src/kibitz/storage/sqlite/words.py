@@ -1,54 +1,76 @@
-"""The word index: which calls have a word, and what that says about a condition before any row is read.
+"""Words: what a text is found by, and what a condition needs of every text that satisfies it. Pure.
 
-Cutting texts into words costs several times what storing them does, so it is not part of a write: a call
-waits in `unworded` until `index_some` is run in a quiet moment (`upkeep.py`), and until then queries
-look at it directly. So a call can be found from its acknowledgement on, and a burst is not slowed down.
+The index (FTS5, `unicode61`, no positions) knows which calls have a token. Two levels of a project say which
+tokens there are:
 
-The index (FTS5, `unicode61`, no positions) knows which calls have a word. A condition on a text gives
-words that every match must have; the rows that have them are then checked. Only words that the tokenizer
-is sure to cut the same way are used: runs of ASCII letters and digits with no other word character beside
-them. A run at the edge of a searched substring may be part of a longer word, so the first is left out and
-the last is a prefix.
+    WORDS       words: runs of letters and digits
+    SUBSTRINGS  words, and of parts of them
+                  joints   the end of a word and the beginning of the next: `ow␟fo` of "brown fox"
+                  pairs    of neighbouring characters, in runs that are not plain ASCII words: "日本語"
+                  terms    every word is kept, so that those with a part in them can be looked up
+
+A condition gives tokens that every match must have; the calls that have them are then checked on the row. Only
+such tokens are used as are surely cut the same way on both sides. A run at the edge of a searched substring may be
+part of a longer word: what it has of a joint is used, and the words it may be part of are looked up (`Part`).
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from kibitz.query.nodes import And, Compare, Contains, FeedbackField, Field, In, Node, Or, PathField
-from kibitz.storage import statements
+from kibitz.query.nodes import And, Compare, Contains, In, Node, Or, PathField
 from kibitz.storage.leaves import is_whole, texts
 
-_SQL = statements.load("sqlite.sql")
+OFF, WORDS, SUBSTRINGS = 0, 1, 2
+"""What the index knows of a project: `projects.search`."""
 _RUN = re.compile(r"[0-9A-Za-z\u0080-\U0010ffff]+")
 _MAX_WORD = 64
 _MAX_WORDS = 3
 """The longest are the rarest, as a rule; a common word beside them costs more to read than it dismisses."""
-_MIN_PREFIX, _MIN_PREFIX_BESIDE_WORDS = 3, 7
-"""A prefix reads the lists of all words that begin so: thousands for two letters."""
+_MAX_JOINTS = 4
+_MAX_PAIRS = 6
+_MAX_TOKENS = 10
+_MAX_ALTERNATIVES = 1_000
+_MIN_PREFIX = 6
+"""A prefix reads the whole lists of all words that begin so: thousands for a few letters."""
+_MIN_PART = 3
+_JOINT, _PAIR = "\ue000", "\ue001"
+"""Of private use, so that no token is taken for a word. The tokenizer takes them for letters."""
+
+_Needs = list[frozenset[str]]
+"""Sets of tokens: of one of them every match has all."""
+Lookup = Callable[["Part"], list[str] | None]
+"""Gives the words that a part may be part of; None where they are too many."""
 
 
-def index_some(connection: sqlite3.Connection, limit: int) -> int:
-    """Index the words of some calls that wait for it, inside an open transaction; gives how many."""
-    rows = connection.execute(_SQL["without_words"], (limit,)).fetchall()
-    bodies: list[tuple[int, str]] = []
-    for call, inputs, attributes, output in rows:
-        # What the SDK says about the machine is the same on every call and nobody searches for it.
-        body = "\n".join(
-            (_words(inputs), _words(attributes, without="kibitz"), _words(output))
-        ).strip()
-        if body:
-            bodies.append((call, body))
-    connection.executemany(_SQL["insert_words"], bodies)
-    connection.executemany(_SQL["words_are_in"], [(row[0],) for row in rows])
-    return len(rows)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a word, in lower case, and where in the word it is."""
+
+    text: str
+    begins: bool
+    """The word begins with it."""
+    ends: bool
+    """The word ends with it."""
 
 
-def _words(text: str | None, *, without: str | None = None) -> str:
+# -- what a text is found by
+
+
+def body(inputs: str | None, attributes: str | None, output: str | None) -> str:
+    """The texts of a call's JSON that are indexed, one a line."""
+    # What the SDK says about the machine is the same on every call and nobody searches for it.
+    parts = (_texts(inputs), _texts(attributes, without="kibitz"), _texts(output))
+    return "\n".join(parts).strip()
+
+
+def _texts(text: str | None, *, without: str | None = None) -> str:
     if text is None:
         return ""
     value: Any = msgspec.json.decode(text)
@@ -57,67 +79,175 @@ def _words(text: str | None, *, without: str | None = None) -> str:
     return texts(value)
 
 
-def expression(node: Node) -> str | None:
-    """An FTS5 expression that every call matching the node satisfies; None where words cannot tell."""
+def parts(text: str) -> tuple[str, set[str]]:
+    """The joints and pairs of a text as tokens in a text of their own, and its words."""
+    runs = _RUN.findall(_lower(text))
+    tokens = {a[-2:] + _JOINT + b[:2] for a, b in zip(runs, runs[1:], strict=False)}
+    words = set(runs)
+    if not text.isascii():
+        tokens = {token for token in tokens if _is_joint(token)}
+    odd = [word for word in words if not _is_sure(word)]
+    for word in odd:
+        words.discard(word)
+        tokens.update(_pairs(word))
+    return " ".join(tokens), words
+
+
+def _is_joint(token: str) -> bool:
+    return token.replace(_JOINT, "", 1).isascii()
+
+
+def _pairs(run: str) -> Iterable[str]:
+    """The pairs of neighbours in a run; as numbers, since the tokenizer would cut some characters."""
+    for index in range(len(run) - 1):
+        yield f"{_PAIR}{zlib.crc32(run[index : index + 2].encode('utf-8', 'replace')) & 0xFFFFF:x}"
+
+
+def _lower(text: str) -> str:
+    """In lower case as far as ASCII goes, as conditions fold."""
+    if text.isascii():
+        return text.lower()
+    return text.translate(_FOLD)
+
+
+_FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+# -- what a condition needs
+
+
+def needs(node: Node, level: int, lookup: Lookup) -> list[str] | None:
+    """FTS5 expressions of which every call matching the node satisfies one; None where the index cannot tell."""
+    found = _needs(node, level, lookup)
+    if found is None:
+        return None
+    # The rarest are the longest, as a rule; and the parser of FTS5 takes so many.
+    chosen = [sorted(tokens, key=lambda token: (-len(token), token)) for tokens in found]
+    return list(dict.fromkeys(" AND ".join(tokens[:_MAX_TOKENS]) for tokens in chosen))
+
+
+def _needs(node: Node, level: int, lookup: Lookup) -> _Needs | None:
     match node:
         case And(nodes):
-            found = [each for each in map(expression, nodes) if each is not None]
-            return " AND ".join(f"({each})" for each in found) or None
+            return _all([_needs(each, level, lookup) for each in nodes])
         case Or(nodes):
-            branches = [expression(each) for each in nodes]
-            if not branches or None in branches:
-                return None
-            return " OR ".join(f"({each})" for each in branches)
-        case Compare(field, "eq", value) if _is_indexed(field):
-            return _of_value(value)
-        case In(field, values) if _is_indexed(field):
-            choices = [_of_value(value) for value in values]
-            if not choices or None in choices:
-                return None
-            return " OR ".join(f"({each})" for each in choices)
-        case Contains(field, text, _) if _is_indexed(field):
-            return _of_substring(text)
+            return _any([_needs(each, level, lookup) for each in nodes])
+        case Compare(field, "eq", value) if is_indexed(field):
+            return _of_value(value, level)
+        case In(field, values) if is_indexed(field):
+            return _any([_of_value(value, level) for value in values])
+        case Contains(field, text, _) if is_indexed(field):
+            return _of_substring(text, level, lookup)
         case _:
             return None
 
 
-def _is_indexed(field: Field) -> bool:
-    if isinstance(field, FeedbackField) or not isinstance(field, PathField):
+def _all(branches: list[_Needs | None]) -> _Needs | None:
+    """Both; where the ways to combine are many, the fewer alternatives alone."""
+    found = sorted((each for each in branches if each is not None), key=len)
+    if not found:
+        return None
+    chosen, *others = found
+    for other in others:
+        if len(chosen) * len(other) > _MAX_ALTERNATIVES:
+            break
+        chosen = [one | two for one in chosen for two in other]
+    return chosen
+
+
+def _any(branches: list[_Needs | None]) -> _Needs | None:
+    found: _Needs = []
+    for branch in branches:
+        if branch is None:
+            return None
+        found += branch
+    return found if 0 < len(found) <= _MAX_ALTERNATIVES else None
+
+
+def is_indexed(field: object) -> bool:
+    """Whether the words of a field are in the index."""
+    if not isinstance(field, PathField):
         return False
     if field.root == "attributes":
-        # What the SDK says about the machine is no word, see `preparing.py`.
+        # What the SDK says about the machine is no word, see `body`.
         return bool(field.path) and field.path[0] != "kibitz"
     return field.root in ("inputs", "output")
 
 
-def _of_value(value: object) -> str | None:
+def _of_value(value: object, level: int) -> _Needs | None:
     if isinstance(value, int | float) and is_whole(value):
-        return f'"{abs(int(value))}"'
+        return [frozenset((f'"{abs(int(value))}"',))]
     if not isinstance(value, str):
         return None
-    runs = [match[0] for match in _RUN.finditer(value)]
-    return _all_of([f'"{run}"' for run in runs if _is_sure(run)])
+    runs = _RUN.findall(_lower(value))
+    words = [run for run in runs if _is_sure(run)]
+    tokens = _rarest(words)
+    if level >= SUBSTRINGS:
+        tokens += _joints(runs, [True] * len(runs)) + _odd(runs)
+    return _joined(tokens)
 
 
-def _of_substring(text: str) -> str | None:
-    words: list[str] = []
-    prefix = ""
-    for match in _RUN.finditer(text):
-        if match.start() == 0 or not _is_sure(match[0]):
-            continue
-        if match.end() < len(text):
-            words.append(f'"{match[0]}"')
-        else:
-            prefix = match[0]
-    if len(prefix) >= (_MIN_PREFIX_BESIDE_WORDS if words else _MIN_PREFIX):
-        words.append(f'"{prefix}"*')
-    return _all_of(words)
+def _of_substring(text: str, level: int, lookup: Lookup) -> _Needs | None:
+    lowered = _lower(text)
+    matches = list(_RUN.finditer(lowered))
+    runs = [match[0] for match in matches]
+    begins = [match.start() > 0 for match in matches]
+    ends = [match.end() < len(lowered) for match in matches]
+    whole = [a and b for a, b in zip(begins, ends, strict=True)]
+    tokens = _rarest(
+        [run for run, is_whole_ in zip(runs, whole, strict=True) if is_whole_ and _is_sure(run)]
+    )
+    edges = [
+        Part(run, begins=a, ends=b)
+        for run, a, b in zip(runs, begins, ends, strict=True)
+        if not (a and b) and _is_sure(run)
+    ]
+    if level < SUBSTRINGS:
+        if not tokens:
+            prefixes = [each.text for each in edges if each.begins]
+            tokens = [f'"{text}"*' for text in prefixes if len(text) >= _MIN_PREFIX]
+        return _joined(tokens)
+    tokens += _joints(runs, whole) + _odd(runs)
+    longest = max(edges, key=lambda edge: len(edge.text), default=None)
+    if longest is None or len(longest.text) < _MIN_PART or len(tokens) > 2:
+        return _joined(tokens)
+    found = lookup(longest)
+    if found is None:
+        return _joined(tokens)
+    # The word may also be within a run that is no plain word, of which there are pairs instead.
+    choices = [frozenset((f'"{word}"',)) for word in found]
+    choices.append(frozenset(f'"{pair}"' for pair in list(_pairs(longest.text))[:_MAX_PAIRS]))
+    return [choice | frozenset(tokens) for choice in choices]
+
+
+def _rarest(words: list[str]) -> list[str]:
+    return [f'"{word}"' for word in sorted(set(words), key=len, reverse=True)[:_MAX_WORDS]]
+
+
+def _joints(runs: list[str], whole: list[bool]) -> list[str]:
+    """The joints that a text has where these runs follow each other; of a run at the edge two characters must be known."""
+    found: list[str] = []
+    last = len(runs) - 1
+    for index in range(last):
+        before, after = runs[index], runs[index + 1]
+        is_known = (index > 0 or whole[0] or len(before) >= 2) and (
+            index + 1 < last or whole[last] or len(after) >= 2
+        )
+        token = before[-2:] + _JOINT + after[:2]
+        if is_known and _is_joint(token):
+            found.append(f'"{token}"')
+    return list(dict.fromkeys(found))[:_MAX_JOINTS]
+
+
+def _odd(runs: list[str]) -> list[str]:
+    """The pairs of the runs that are no plain words; those of a plain one at the edge are not sure to be there."""
+    found = [pair for run in runs if not _is_sure(run) for pair in _pairs(run)]
+    return [f'"{pair}"' for pair in list(dict.fromkeys(found))[:_MAX_PAIRS]]
 
 
 def _is_sure(run: str) -> bool:
     return run.isascii() and len(run) <= _MAX_WORD
 
 
-def _all_of(words: list[str]) -> str | None:
-    chosen = sorted(set(words), key=len, reverse=True)[:_MAX_WORDS]
-    return " AND ".join(chosen) or None
+def _joined(tokens: list[str]) -> _Needs | None:
+    return [frozenset(tokens)] if tokens else None

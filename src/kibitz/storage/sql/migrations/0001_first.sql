@@ -3,7 +3,8 @@
 CREATE TABLE projects (
     pk INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    created_at INTEGER NOT NULL                     -- all times: microseconds since 1970, UTC
+    created_at INTEGER NOT NULL,                    -- all times: microseconds since 1970, UTC
+    search INTEGER NOT NULL DEFAULT 1               -- what the text index knows: 0 nothing, 1 words, 2 parts of words too
 );
 
 CREATE TABLE ops (
@@ -81,7 +82,31 @@ CREATE VIRTUAL TABLE words USING fts5 (
 
 -- Calls whose words are not in the index yet; queries look at them one by one.
 CREATE TABLE unworded (
-    call INTEGER PRIMARY KEY REFERENCES calls (pk)
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    call INTEGER NOT NULL REFERENCES calls (pk),
+    PRIMARY KEY (project, call)
+) WITHOUT ROWID;
+
+-- When the indexed calls of a block of pks (pk / 1024) started: a page of hits is looked for from the newest
+-- block on. A block may say more than is so, never less.
+CREATE TABLE word_blocks (
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    block INTEGER NOT NULL,
+    earliest INTEGER NOT NULL,
+    latest INTEGER NOT NULL,
+    PRIMARY KEY (project, block)
+) WITHOUT ROWID;
+
+-- Every word of a project that is indexed by parts of words, and the three-letter parts of each.
+CREATE TABLE terms (
+    pk INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES projects (pk),
+    text TEXT NOT NULL,
+    UNIQUE (project, text)
+);
+
+CREATE VIRTUAL TABLE term_parts USING fts5 (
+    text, content = '', columnsize = 0, detail = none, tokenize = 'trigram'
 );
 
 CREATE TABLE feedback_types (
@@ -115,6 +140,7 @@ CREATE TABLE feedback (
     created_at INTEGER NOT NULL,
     stands INTEGER NOT NULL,
     retracts TEXT,                                  -- the id of the feedback that this one takes back
+    corrects TEXT,                                  -- the id of the feedback in whose place this one is said
     annotation_ref INTEGER REFERENCES refs (pk),
     runnable_ref INTEGER REFERENCES refs (pk),
     call_ref TEXT,                                  -- the id of the call that produced it
