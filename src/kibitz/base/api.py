@@ -30,12 +30,14 @@ INGEST = f"{ROOT}/ingest"
 CALLS = f"{ROOT}/calls"
 CALLS_QUERY = f"{CALLS}/query"
 CALLS_COUNT = f"{CALLS}/count"
+CALLS_AGGREGATE = f"{CALLS}/aggregate"
 CALLS_BULK_COUNT = f"{CALLS}/bulk/count"
 CALLS_BULK_DELETE = f"{CALLS}/bulk/delete"
 CALLS_BULK_FEEDBACK = f"{CALLS}/bulk/feedback"
 TRACES = f"{ROOT}/traces"
 FEEDBACK = f"{ROOT}/feedback"
 FEEDBACK_QUERY = f"{FEEDBACK}/query"
+FEEDBACK_AGGREGATE = f"{FEEDBACK}/aggregate"
 FEEDBACK_COLUMNS = f"{FEEDBACK}/columns"
 PROJECTS = f"{ROOT}/projects"
 OPS = f"{ROOT}/ops"
@@ -100,6 +102,42 @@ class CallsQuery(Asked, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+
+
+class CallsAggregate(Asked, frozen=True, kw_only=True):
+    """Which calls to group, how, and what to say of each group."""
+
+    project: str
+    filter: CallFilter | None = None
+    query: dict[str, Any] | None = None
+    text: str | None = None
+    """A condition in words; what it says of sort and limit does not count."""
+    group_by: Annotated[list[str], Meta(max_length=4)] | None = None
+    """Keys as text: `op`, `day`, `day("Europe/Berlin")`, `attributes.env`. One group of everything without any."""
+    measures: Annotated[list[str], Meta(max_length=16)] | None = None
+    """Measures as text: `count`, `mean(latency)`, `share(feedback.x.output)`. The count alone where left out."""
+    order: str | None = None
+    """One of the measures, then `asc` or `desc`; by the keys where it is left out."""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    """Groups at most; 1,000 where it is left out."""
+    confidence: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """How sure intervals are; 0.95 where it is left out."""
+
+
+class FeedbackAggregate(CallsAggregate, frozen=True, kw_only=True):
+    """Which judgements to group, how, and what to say of each group.
+
+    `filter`, `query` and `text` are about the call that was judged.
+    """
+
+    type: Label | None = None
+    author: Label | None = None
+    since: str | int | None = None
+    """Said at this time or later: RFC 3339 with a zone, or microseconds since 1970."""
+    until: str | int | None = None
+    """Said before this time."""
+    every: bool = False
+    """Also what was taken back or followed by something newer of its author."""
 
 
 class CountQuery(Asked, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from kibitz.base import api, refs, wire
 from kibitz.base.errors import NotFound
 from kibitz.base.records import (
+    Aggregation,
     Batch,
     Call,
     Count,
@@ -28,7 +29,8 @@ from kibitz.base.records import (
 from kibitz.client.bulk import Bulk
 from kibitz.client.delivery import HttpDelivery
 from kibitz.client.http import Connection
-from kibitz.query import json_form, views
+from kibitz.query import aggregation_json, json_form, views
+from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import CallQuery, FeedbackQuery, Node
 
 
@@ -66,6 +68,9 @@ class Calls:
         if where is not None:
             asked["query"] = json_form.where_to_json(where)
         return self._connection.post(Count, api.CALLS_COUNT, wire.encode_record(asked))
+
+    def aggregate(self, query: AggregateQuery) -> Aggregation:
+        return _aggregate(self._connection, query)
 
     def get(self, project: str, call_id: str) -> Call:
         return self._connection.read(Call, _below(api.CALLS, call_id), {"project": project})
@@ -105,6 +110,9 @@ class FeedbackRows:
             cursor=query.cursor,
         )
         return self._connection.post(Page[Feedback], api.FEEDBACK_QUERY, wire.encode_record(asked))
+
+    def aggregate(self, query: AggregateQuery) -> Aggregation:
+        return _aggregate(self._connection, query)
 
     def columns(self, project: str) -> list[ScoreColumn]:
         asked = {"project": project}
@@ -187,6 +195,12 @@ class Views:
 
     def delete(self, project: str, name: str) -> View:
         return self._connection.delete(View, _below(api.VIEWS, name), {"project": project})
+
+
+def _aggregate(connection: Connection, query: AggregateQuery) -> Aggregation:
+    path = api.CALLS_AGGREGATE if query.over == "calls" else api.FEEDBACK_AGGREGATE
+    asked = aggregation_json.to_json(query)
+    return connection.post(Aggregation, path, wire.encode_record(asked))
 
 
 def _below(path: str, *parts: str) -> str:

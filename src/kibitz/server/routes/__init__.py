@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar.types import ControllerRouterHandler
 
 from kibitz.server.routes import (
+    aggregation,
     bulk,
     calls,
     description,
@@ -22,6 +23,7 @@ from kibitz.server.routes import (
 
 handlers: list[ControllerRouterHandler] = [
     *ingest.handlers,
+    *aggregation.handlers,
     *calls.handlers,
     *bulk.handlers,
     *traces.handlers,
