@@ -17,6 +17,7 @@ COMMANDS = {
     "import": ("kibitz.cli.importing", "import_"),
     "serve": ("kibitz.cli.serve", "serve"),
     "specs": ("kibitz.cli.specs", "specs"),
+    "stats": ("kibitz.cli.stats", "stats"),
     "views": ("kibitz.cli.views", "views"),
 }
 """Where each is. Only the one that runs is loaded: a query need not wait for the server's frameworks."""
