@@ -485,7 +485,7 @@ def test_whatever_has_a_type_comes_back_the_same(value):
 @given(values, st.integers(10, 400))
 @settings(max_examples=300, deadline=None)
 def test_the_result_is_json_and_bounded_whatever_the_limit(value, size):
-    writer = jsonable.Writer(limits=Limits(bytes=size, items=50))
+    writer = jsonable.writer(limits=Limits(bytes=size, items=50))
 
     content = msgspec.json.encode(writer.write(value))
 
@@ -522,8 +522,8 @@ plain_values: st.SearchStrategy[Any] = st.recursive(
 def test_the_short_way_says_the_same_as_the_long_one(value, redacted):
     redaction = Redaction() if redacted else None
 
-    short = jsonable.Writer(redaction=redaction).write(value)
-    long = jsonable.Writer(redaction=redaction)._write(value, 0)
+    short = jsonable.writer(redaction=redaction).write(value)
+    long = jsonable.writer(redaction=redaction).write_at(value, 0)
 
     assert short == long
 

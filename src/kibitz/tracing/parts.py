@@ -162,7 +162,7 @@ class Assembler:
         return size
 
     def _json(self, value: object, files: dict[str, FilePart]) -> tuple[Any, int]:
-        writer = jsonable.Writer(limits=self._limits, redaction=self.redaction, files=files)
+        writer = jsonable.writer(limits=self._limits, redaction=self.redaction, files=files)
         return writer.write(value), writer.used_bytes
 
 
