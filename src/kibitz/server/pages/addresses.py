@@ -1,18 +1,22 @@
 """The state of the calls page as its address, and back. Pure.
 
-    /p/acme~bot/calls?op=answer&status=error&time=24h&where=feedback.[runnable.short].payload.output:lt:0.5
+    /p/acme~bot/calls?q=op+=+answer+and+feedback.runnable.short.output+<+0.5&time=24h
 
-    op, status, kind, trace, thread, parent, author   a column is the text; several of one column: any of them
-    where=FIELD:OPERATOR[:VALUE]                      any field of a query (`query.fields`), also repeated
-    q=TEXT                                            the inputs or the output contain the text
-    expr=JSON                                         a whole condition as the HTTP API takes it
+    q=TEXT                                            a query in words, or words to look for (`querytext`)
     time=1h | since=… | until=…                       when the call started
     calls=all                                         nested calls and those of scorers too; root calls only without it
-    sort=FIELD, sort=-FIELD                           newest first without it
+    sort=FIELD, sort=-FIELD                           beside words, which cannot say it; newest first without it
     col=FIELD                                         a feedback column to show; the most used without it
     limit, cursor, back                               the page; `back` are the cursors of the pages before
     call=ID                                           the call that is open beside the list
     live=on                                           new calls appear by themselves
+    view=NAME                                         the saved view that this began with
+
+These are read too, and become part of `q`:
+
+    op, status, kind, trace, thread, parent, author   a column is the text; several of one column: any of them
+    where=FIELD:OPERATOR[:VALUE]                      any field of a query (`query.fields`), also repeated
+    expr=JSON                                         a whole condition as the HTTP API takes it
 
 A value is JSON where it can be read as JSON, else text. In FIELD `%` and `:` are percent-encoded once more, so
 that the first colon always ends it. What cannot be understood becomes a problem to show, never an exception.
@@ -20,64 +24,33 @@ that the first colon always ends it. What cannot be understood becomes a problem
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
 from kibitz.base import clock, refs
 from kibitz.base.errors import QueryError
-from kibitz.query import fields, json_form, literals
+from kibitz.query import fields, json_form, literals, text_form
 from kibitz.query.nodes import (
     MAX_LIMIT,
     And,
     CallColumn,
     CallQuery,
-    Column,
     ColumnField,
     Compare,
-    Contains,
-    Exists,
+    Convert,
     FeedbackField,
     Field,
-    In,
-    Literal_,
     Node,
     Not,
-    Or,
-    PathField,
+    Size,
     SortKey,
 )
-
-Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte", "contains", "has", "lacks"]
-OPERATORS: tuple[Operator, ...] = get_args(Operator)
-SYMBOLS: dict[Operator, str] = {
-    "eq": "=",
-    "ne": "≠",
-    "gt": ">",
-    "gte": "≥",
-    "lt": "<",
-    "lte": "≤",
-    "contains": "contains",
-    "has": "is there",
-    "lacks": "is missing",
-}
-NO_VALUE: frozenset[Operator] = frozenset(("has", "lacks"))
-
-SHORT_COLUMNS: dict[str, Column] = {
-    "op": "op",
-    "status": "status",
-    "kind": "kind",
-    "trace": "trace_id",
-    "thread": "thread_id",
-    "parent": "parent_id",
-    "author": "author",
-}
-_SHORT_NAMES: dict[Column, str] = {column: short for short, column in SHORT_COLUMNS.items()}
+from kibitz.server.pages import conditions, querytext
+from kibitz.server.pages.conditions import SHORT_COLUMNS, Clause, Condition, Filter
 
 SCORER = "scorer"
 """The kind of calls that judge others."""
@@ -91,24 +64,15 @@ PRESETS: dict[str, timedelta] = {
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
 }
-PLAIN = "/:[]$,"
+PLAIN = "/:[]$,=()*@ "
 """Characters of a parameter's value that stay readable in an address."""
 LIMITS = (25, 50, 100, 200)
 DEFAULT_LIMIT = 50
 MAX_TRAIL = 30
 """Pages that an address remembers the way back through."""
 MAX_CONDITIONS = 40
+MAX_VIEW_CHARACTERS = 200
 MAX_COLUMNS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One filter that can be added and taken away."""
-
-    field: Field
-    operator: Operator
-    value: Literal_ = None
-    """Not used by `has` and `lacks`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +80,10 @@ class CallsAddress:
     """Which calls the page shows, and how."""
 
     project: str
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Filter, ...] = ()
+    """What must hold; equal-to conditions on one field are alternatives."""
     search: str = ""
     """Text that the inputs or the output contain."""
-    expression: str = ""
-    """A condition as JSON, `{"$expr": …}`."""
     time: str = ""
     """One of `PRESETS`."""
     since: datetime | None = None
@@ -136,6 +99,8 @@ class CallsAddress:
     """The cursors of the pages before this one, the first page left out."""
     call: str | None = None
     live: bool = False
+    view: str = ""
+    """The name of the saved view that it began with."""
 
     @property
     def path(self) -> str:
@@ -148,16 +113,19 @@ class CallsAddress:
         return f"{self.path}?{query}" if query else self.path
 
     @property
+    def text(self) -> str:
+        """What stands in the query bar."""
+        return querytext.write(self.search, self.conditions, self.sort)
+
+    @property
+    def is_words(self) -> bool:
+        """Whether that is words to look for, and no query."""
+        return bool(self.search and not self.conditions)
+
+    @property
     def is_filtered(self) -> bool:
         """Whether anything but root calls only narrows the list."""
-        return bool(
-            self.conditions
-            or self.search
-            or self.expression
-            or self.time
-            or self.since
-            or self.until
-        )
+        return bool(self.conditions or self.search or self.time or self.since or self.until)
 
     def changed(self, **changes: Any) -> CallsAddress:
         """The same with changes, from the first page on: cursors are of the old list."""
@@ -167,24 +135,30 @@ class CallsAddress:
         """The same page with this call beside the list; None closes it."""
         return replace(self, call=call_id)
 
-    def adding(self, *conditions: Condition) -> CallsAddress:
+    def adding(self, *more: Filter) -> CallsAddress:
         """The same with more filters, each once."""
-        more = tuple(each for each in conditions if each not in self.conditions)
-        return self.changed(conditions=self.conditions + more)
+        added = tuple(each for each in more if each not in self.conditions)
+        return self.changed(conditions=self.conditions + added)
 
     def only(self, condition: Condition) -> CallsAddress:
         """The same with this filter in the place of those on the same field."""
-        kept = tuple(each for each in self.conditions if each.field != condition.field)
-        return self.changed(conditions=(*kept, condition))
+        return self.apart_from(condition.field).adding(condition)
 
-    def without(self, condition: Condition) -> CallsAddress:
-        return self.changed(conditions=tuple(each for each in self.conditions if each != condition))
+    def narrowed(self, condition: Condition) -> CallsAddress:
+        """The same with this filter in the place of those that it contradicts or repeats."""
+        return self.changed(conditions=conditions.narrowed(self.conditions, condition))
+
+    def without(self, *given: Filter) -> CallsAddress:
+        return self.changed(conditions=tuple(e for e in self.conditions if e not in given))
+
+    def apart_from(self, field: Field) -> CallsAddress:
+        """The same without the filters on a field."""
+        kept = (e for e in self.conditions if isinstance(e, Clause) or e.field != field)
+        return self.changed(conditions=tuple(kept))
 
     def cleared(self) -> CallsAddress:
         """All calls that no filter narrows; sort, columns and page size stay."""
-        return self.changed(
-            conditions=(), search="", expression="", time="", since=None, until=None
-        )
+        return self.changed(conditions=(), search="", time="", since=None, until=None)
 
     def sorted_by(self, field: Field, *, descending: bool) -> CallsAddress:
         key = SortKey(field, descending=descending)
@@ -215,6 +189,10 @@ class Problem:
     parameter: str
     value: str
     message: str
+    at: int | None = None
+    """Of a query: the character where it goes wrong."""
+    suggestion: str = ""
+    """What was probably meant there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,21 +244,43 @@ def op_path(project: str, name: str, digest: str) -> str:
 # Address to state
 
 
-def parse(project: str, pairs: Iterable[tuple[str, str]]) -> Parsed:
-    """Read the parameters of an address, in their order."""
-    reader = _Reader(project)
+def parse(
+    project: str,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    known_types: Iterable[str] | None = None,
+) -> Parsed:
+    """Read the parameters of an address, in their order.
+
+    Args:
+        project: whose calls the page shows.
+        pairs: names and values.
+        known_types: the feedback types of the project, read only where a query has a short name.
+    """
+    reader = _Reader(project, known_types)
     for parameter, value in pairs:
         try:
             reader.read(parameter, value)
         except QueryError as error:
-            reader.problems.append(Problem(parameter, value, error.message))
+            reader.problems.append(_problem(parameter, value, error))
     return Parsed(reader.address, tuple(reader.problems))
+
+
+def _problem(parameter: str, value: str, error: QueryError) -> Problem:
+    says, at = error.facts.get("says"), error.facts.get("at")
+    if parameter != "q" or not isinstance(at, int):
+        return Problem(parameter, value, error.message)
+    suggestion = error.facts.get("suggestion")
+    # The place is counted in the text without the space before it.
+    at += len(value) - len(value.lstrip())
+    return Problem(parameter, value, str(says or error.message), at, str(suggestion or ""))
 
 
 class _Reader:
     """Collects the state, one parameter at a time."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, known_types: Iterable[str] | None) -> None:
+        self._known_types = known_types
         self.address = CallsAddress(project=project)
         self.problems: list[Problem] = []
 
@@ -288,34 +288,45 @@ class _Reader:
         if parameter in SHORT_COLUMNS:
             if value:
                 field = ColumnField(SHORT_COLUMNS[parameter])
-                self._add(Condition(field, "eq", _fitting(field, "eq", value)))
+                self._add(Condition(field, "eq", conditions.fitting(field, "eq", value)))
             return
         method = _READERS.get(parameter)
         if method is None:
             raise QueryError(f"{parameter!r} is not a parameter of this page")
         method(self, value)
 
-    def _add(self, condition: Condition) -> None:
-        have = self.address.conditions
-        if len(have) >= MAX_CONDITIONS:
+    def _add(self, *more: Filter) -> None:
+        added = self.address.adding(*more).conditions
+        if len(added) > MAX_CONDITIONS:
             raise QueryError(f"more than {MAX_CONDITIONS} filters cannot be combined")
-        if condition not in have:
-            self._set(conditions=(*have, condition))
+        self._set(conditions=added)
 
     def _set(self, **changes: Any) -> None:
         self.address = replace(self.address, **changes)
 
     def where(self, value: str) -> None:
         if value:
-            self._add(parse_condition(value))
+            self._add(conditions.parse_condition(value))
 
-    def search(self, value: str) -> None:
-        self._set(search=_text(value.strip()))
+    def text(self, value: str) -> None:
+        reading = querytext.read(value, known_types=self._known_types, now=clock.now())
+        have = self.address
+        if reading.search and have.search and reading.search != have.search:
+            self._add(Clause(conditions.search_node(reading.search)))
+        elif reading.search:
+            self._set(search=reading.search)
+        self._add(*reading.filters)
+        if reading.sort:
+            self._set(sort=reading.sort)
+        if reading.limit is not None:
+            self._set(limit=reading.limit)
 
     def expression(self, value: str) -> None:
         if value:
-            parse_expression(value)
-            self._set(expression=value)
+            node = conditions.parse_expression(value)
+            # What has no text has no place in the bar: an AND of nothing.
+            text_form.format(node)
+            self._add(Clause(node))
 
     def time(self, value: str) -> None:
         if value and value not in PRESETS:
@@ -376,6 +387,11 @@ class _Reader:
     def call(self, value: str) -> None:
         self._set(call=value[:64] or None)
 
+    def view(self, value: str) -> None:
+        if len(value) > MAX_VIEW_CHARACTERS:
+            raise QueryError(f"view {value[:40]!r}… is longer than a name")
+        self._set(view=value)
+
     def live(self, value: str) -> None:
         if value not in ("", "on", "off"):
             raise QueryError(f"live {value[:40]!r} is neither 'on' nor 'off'")
@@ -384,7 +400,7 @@ class _Reader:
 
 _READERS = {
     "where": _Reader.where,
-    "q": _Reader.search,
+    "q": _Reader.text,
     "expr": _Reader.expression,
     "time": _Reader.time,
     "since": _Reader.since,
@@ -397,75 +413,8 @@ _READERS = {
     "back": _Reader.back,
     "call": _Reader.call,
     "live": _Reader.live,
+    "view": _Reader.view,
 }
-
-
-def parse_condition(text: str) -> Condition:
-    """The condition of `FIELD:OPERATOR[:VALUE]`; raises `QueryError`."""
-    name, colon, rest = text.partition(":")
-    operator, _, value_text = rest.partition(":")
-    if not colon or operator not in OPERATORS:
-        raise QueryError(
-            f"filter {text[:120]!r} is not FIELD:OPERATOR:VALUE; operators are {', '.join(OPERATORS)}"
-        )
-    return make_condition(unquote(name), operator, value_text)
-
-
-def make_condition(field_text: str, operator: Operator, value_text: str) -> Condition:
-    """A condition from its three texts; raises `QueryError` where they do not fit together."""
-    field = fields.parse(field_text)
-    if operator in NO_VALUE:
-        return Condition(field, operator)
-    return Condition(field, operator, _fitting(field, operator, _value(value_text)))
-
-
-def parse_expression(text: str) -> Node:
-    """The condition of a JSON text, `{"$expr": …}` or what stands in it; raises `QueryError`."""
-    try:
-        given = cast("object", json.loads(text))
-    except (ValueError, RecursionError) as error:
-        raise QueryError(f"expr is not JSON: {str(error)[:120]}") from error
-    if isinstance(given, dict) and "$expr" in given:
-        return json_form.parse_where(cast("object", given))
-    return json_form.parse_where({"$expr": cast("object", given)})
-
-
-def _value(text: str) -> Literal_:
-    try:
-        value = cast("object", json.loads(text, parse_constant=_refuse))
-    except (ValueError, RecursionError):
-        return text
-    return text if isinstance(value, list | dict) else cast("Literal_", value)
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(name)
-
-
-def _value_text(value: Literal_) -> str:
-    """The shortest text that `_value` reads as this value."""
-    if isinstance(value, str) and _value(value) == value and isinstance(_value(value), str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _fitting(field: Field, operator: Operator, value: Literal_) -> Literal_:
-    checked = literals.parse(value, "value")
-    if operator == "contains":
-        return _contained(field, checked)
-    return literals.fitting(field, checked, "value", equality=operator in ("eq", "ne"))
-
-
-def _contained(field: Field, value: Literal_) -> str:
-    if isinstance(field, ColumnField) and field.name in fields.TIME_COLUMNS | fields.NUMBER_COLUMNS:
-        raise QueryError(
-            f"{field.name} is a number and contains no text; compare it with gte or lt"
-        )
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _text(value: str) -> str:
-    return cast("str", literals.parse(value, "q"))
 
 
 def _moment(value: str, name: str) -> datetime | None:
@@ -493,18 +442,17 @@ def format_query(address: CallsAddress) -> str:
 def parameters(address: CallsAddress) -> list[tuple[str, str]]:
     """Names and values of an address, in a fixed order, without what is as by default."""
     found: list[tuple[str, str]] = []
-    for condition in address.conditions:
-        found.append(condition_parameter(condition))
     named: Sequence[tuple[str, str]] = (
-        ("q", address.search),
-        ("expr", address.expression),
+        ("view", address.view),
+        ("q", address.text),
         ("time", address.time),
         ("since", _moment_text(address.since)),
         ("until", _moment_text(address.until)),
         ("calls", "all" if address.nested else ""),
     )
     found += [(name, value) for name, value in named if value]
-    found += [("sort", format_sort(key)) for key in address.sort]
+    if address.is_words:
+        found += [("sort", format_sort(key)) for key in address.sort if _is_plain(key)]
     if address.columns is not None:
         found += [("col", fields.format(column)) for column in address.columns] or [("col", "")]
     if address.limit != DEFAULT_LIMIT:
@@ -520,37 +468,11 @@ def parameters(address: CallsAddress) -> list[tuple[str, str]]:
 
 
 def format_sort(key: SortKey) -> str:
-    return ("-" if key.descending else "") + fields.format(key.field)
+    return ("-" if key.descending else "") + fields.format(cast("Field", key.field))
 
 
-def format_condition(condition: Condition) -> str:
-    """The `where` text of a condition."""
-    name = _format_field(condition.field)
-    if condition.operator in NO_VALUE:
-        return f"{name}:{condition.operator}"
-    return f"{name}:{condition.operator}:{_value_text(_spelled(condition))}"
-
-
-@lru_cache(1024)
-def _format_field(field: Field) -> str:
-    return fields.format(field).replace("%", "%25").replace(":", "%3A")
-
-
-def condition_parameter(condition: Condition) -> tuple[str, str]:
-    """The parameter that says a condition: a column's own, else `where`."""
-    match condition:
-        case Condition(ColumnField(name), "eq", str(value)) if name in _SHORT_NAMES and value:
-            return _SHORT_NAMES[name], value
-        case _:
-            return "where", format_condition(condition)
-
-
-def _spelled(condition: Condition) -> Literal_:
-    match condition:
-        case Condition(ColumnField(name), _, int(value)) if name in fields.TIME_COLUMNS:
-            return literals.format_time(value)
-        case _:
-            return condition.value
+def _is_plain(key: SortKey) -> bool:
+    return not isinstance(key.field, Size | Convert)
 
 
 def _moment_text(moment: datetime | None) -> str:
@@ -575,9 +497,12 @@ def to_query(address: CallsAddress, columns: frozenset[CallColumn] = frozenset()
 def to_node(address: CallsAddress) -> Node | None:
     """All filters of an address as one condition."""
     nodes: list[Node] = []
+    filters = conditions.to_nodes(address.conditions, address.search)
     if not address.nested:
-        nodes.append(Compare(ColumnField("parent_id"), "eq", None))
-        if not any(each.field in _CHOOSING for each in address.conditions):
+        asked = {field for node in filters for field in conditions.mentioned(node)}
+        if ColumnField("parent_id") not in asked:
+            nodes.append(Compare(ColumnField("parent_id"), "eq", None))
+        if not asked & _CHOOSING:
             # What judged the calls would else bury them: several calls of scorers for each of the application.
             nodes.append(Not(Compare(ColumnField("kind"), "eq", SCORER)))
     since = address.since
@@ -588,49 +513,17 @@ def to_node(address: CallsAddress) -> Node | None:
         nodes.append(Compare(ColumnField("started_at"), "gte", clock.to_us(since)))
     if address.until is not None:
         nodes.append(Compare(ColumnField("started_at"), "lt", clock.to_us(address.until)))
-    nodes += _condition_nodes(address.conditions)
-    if address.search:
-        roots = (PathField("inputs"), PathField("output"))
-        nodes.append(
-            Or(tuple(Contains(root, address.search, case_insensitive=True) for root in roots))
-        )
-    if address.expression:
-        nodes.append(parse_expression(address.expression))
+    nodes += filters
     if len(nodes) > 1:
         return And(tuple(nodes))
     return nodes[0] if nodes else None
 
 
-def _condition_nodes(conditions: Sequence[Condition]) -> list[Node]:
-    """Equal-to filters of one field are alternatives, as in any facet; everything else must all hold."""
-    wanted: dict[Field, list[Literal_]] = {}
-    nodes: list[Node] = []
-    for each in conditions:
-        if each.operator == "eq":
-            wanted.setdefault(each.field, []).append(each.value)
-        else:
-            nodes.append(_condition_node(each))
-    for field, values in wanted.items():
-        nodes.append(
-            Compare(field, "eq", values[0]) if len(values) == 1 else In(field, tuple(values))
-        )
-    return nodes
-
-
-def _condition_node(condition: Condition) -> Node:
-    match condition.operator:
-        case "ne":
-            return Not(Compare(condition.field, "eq", condition.value))
-        case "has":
-            return Exists(condition.field)
-        case "lacks":
-            return Not(Exists(condition.field))
-        case "contains":
-            return Contains(condition.field, str(condition.value), case_insensitive=True)
-        case operator:
-            return Compare(condition.field, operator, condition.value)
-
-
 def format_pair(name: str, value: str) -> str:
     """One parameter as it stands in an address."""
-    return f"{name}={quote(value, safe=PLAIN)}"
+    return f"{name}={quoted(value)}"
+
+
+def quoted(text: str) -> str:
+    """A value as it stands in an address."""
+    return quote(text, safe=PLAIN).replace(" ", "+")

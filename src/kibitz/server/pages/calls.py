@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from litestar import Response, get
 from litestar.params import FromPath
@@ -15,16 +15,19 @@ from kibitz.base.errors import NotFound, QueryError, QueryTimeout, UsageError
 from kibitz.base.records import Call, CallStatus, Page, ProjectInfo, ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import ColumnField
-from kibitz.server.pages import addresses, columns, formats, frames
-from kibitz.server.pages.addresses import CallsAddress, Condition, Operator, Problem
+from kibitz.server.pages import addresses, columns, conditions, formats, frames, querytext
+from kibitz.server.pages.addresses import CallsAddress, Problem
 from kibitz.server.pages.call import CallPane, load_pane
 from kibitz.server.pages.columns import Cell, Choice, Header
+from kibitz.server.pages.conditions import Clause, Condition, Filter, Operator
 from kibitz.server.pages.frames import AnyRequest, Frame
 from kibitz.storage.protocols import Store
 
 RESULTS_ID = "results"
 ROWS_ID = "rows"
 DRAWER_ID = "drawer"
+TYPING = "kibitz-typing"
+"""A header: somebody is still writing the query."""
 MAX_OPS = 40
 """Ops that the menu offers; the filter form takes any."""
 STATUSES: tuple[CallStatus, ...] = ("success", "error", "running")
@@ -102,6 +105,26 @@ class Trouble:
     """What that does."""
 
 
+Reading = Literal["", "words", "query"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A query that cannot be asked: what is wrong with it, where, and the ways out."""
+
+    message: str
+    shown: str
+    """The text around the mistake, on one line."""
+    caret: str
+    """What stands below it: spaces and a caret."""
+    suggestion: str
+    """What was probably meant there; empty where nothing comes near."""
+    corrected_url: str
+    """The list that this asks for; empty where it mends nothing."""
+    words_url: str
+    """The list that looks for the text as it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsPage:
     """The lines alone, for a list that is being watched."""
@@ -150,8 +173,14 @@ class CallsPage:
     """What stands around the page."""
     address: CallsAddress
     """What the page shows, as its address says it."""
+    text: str
+    """What stands in the query bar."""
+    reading: Reading
+    """How that was understood."""
     problems: tuple[Problem, ...]
     """Parts of the address that cannot be read; then nothing is asked."""
+    mistake: Mistake | None
+    """What is wrong with the query."""
     trouble: Trouble | None
     """Why the list could not be made, where it could not."""
     is_new: bool
@@ -214,9 +243,12 @@ def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] |
     project = addresses.parse_project(segment)
     pairs = frames.query_pairs(request)
     if any(name == "field" for name, _ in pairs):
-        return frames.redirect(_with_form(project, pairs))
-    parsed = addresses.parse(project, pairs)
+        return frames.redirect(_with_form(frames.store_of(request), project, pairs))
     store = frames.store_of(request)
+    parsed = addresses.parse(project, pairs, known_types=_types(store, project))
+    if parsed.problems and TYPING in request.headers:
+        # Half a query is no mistake yet: the list stays until it is one.
+        return frames.nothing()
     if frames.targets(request, DRAWER_ID):
         return _send_drawer(request, store, parsed.address)
     if frames.targets(request, ROWS_ID) and not parsed.problems:
@@ -235,26 +267,34 @@ def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] |
 def count_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
     """How many calls an address finds, in words."""
     project = addresses.parse_project(segment)
-    address = addresses.parse(project, frames.query_pairs(request)).address
+    store = frames.store_of(request)
+    pairs = frames.query_pairs(request)
+    address = addresses.parse(project, pairs, known_types=_types(store, project)).address
     try:
-        counted = frames.store_of(request).calls.count(project, addresses.to_node(address))
+        counted = store.calls.count(project, addresses.to_node(address))
     except QueryTimeout:
         return frames.send(request, CountPage(words="many calls"))
     words = formats.count(counted.count, "call")
     return frames.send(request, CountPage(words=words if counted.exact else f"more than {words}"))
 
 
-def _with_form(project: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """The address that the filter form adds one filter to."""
-    form = {name: value for name, value in pairs if name in ("field", "operator", "value")}
+def _types(store: Store, project: str) -> Iterator[str]:
+    """The feedback types of a project; nothing is read before the first is taken."""
+    yield from {each.type for each in store.feedback.columns(project)}
+
+
+def _with_form(store: Store, project: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """The address that the filter form adds one filter to, or a click on a value narrows."""
+    form = {name: value for name, value in pairs if name in ("field", "operator", "value", "how")}
     rest = [pair for pair in pairs if pair[0] not in form]
-    address = addresses.parse(project, rest).address
+    parsed = addresses.parse(project, rest, known_types=_types(store, project))
+    address = parsed.address
     operator = form.get("operator", "eq")
     text = f"{form['field'].strip()}:{operator}:{form.get('value', '').strip()}"
     try:
-        if operator not in addresses.OPERATORS:
+        if operator not in conditions.OPERATORS:
             raise QueryError(f"operator {operator[:40]!r} is not known")
-        condition = addresses.make_condition(
+        condition = conditions.make_condition(
             form["field"].strip(), operator, form.get("value", "").strip()
         )
     except QueryError:
@@ -262,7 +302,8 @@ def _with_form(project: str, pairs: Sequence[tuple[str, str]]) -> str:
         query = addresses.format_query(address)
         wrong = addresses.format_pair("where", text)
         return f"{address.path}?{query}&{wrong}" if query else f"{address.path}?{wrong}"
-    return address.adding(condition).opening(None).url
+    changed = address.narrowed if form.get("how") == "narrow" else address.adding
+    return changed(condition).opening(None).url
 
 
 class _Found:
@@ -286,6 +327,7 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         except (QueryTimeout, UsageError) as error:
             trouble = _trouble(address, error)
     available = found.available if found else []
+    available_types = [each.type for each in available]
     shown = found.shown if found else ()
     cursor = found.page.next_cursor if found else None
     pane = _pane(request, store, address)
@@ -298,7 +340,10 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
             place="calls",
         ),
         address=address,
-        problems=parsed.problems,
+        text=_text(parsed),
+        reading=_reading(parsed),
+        problems=tuple(each for each in parsed.problems if each.at is None),
+        mistake=_mistake(parsed, available_types),
         trouble=trouble,
         is_new=info is None or info.calls == 0,
         server=str(request.base_url).rstrip("/"),
@@ -345,7 +390,7 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         count_words=_count_words(address, found),
         count_url=_count_url(address),
         fields=_fields(available),
-        operators=tuple(addresses.SYMBOLS.items()),
+        operators=tuple(conditions.SYMBOLS.items()),
         hidden=tuple(addresses.parameters(address.changed(call=None))),
         pane=pane,
         close_url=address.opening(None).url,
@@ -452,16 +497,57 @@ def _row(
     )
 
 
+def _text(parsed: addresses.Parsed) -> str:
+    """What stands in the bar: a query with a mistake as it was written."""
+    wrong = next((each.value for each in parsed.problems if each.parameter == "q"), None)
+    return parsed.address.text if wrong is None else wrong
+
+
+def _reading(parsed: addresses.Parsed) -> Reading:
+    address = parsed.address
+    if any(each.parameter == "q" for each in parsed.problems) or not address.text:
+        return ""
+    return "words" if address.is_words else "query"
+
+
+def _mistake(parsed: addresses.Parsed, types: Sequence[str]) -> Mistake | None:
+    """What is wrong with the query of an address, where its place is known."""
+    problem = next((each for each in parsed.problems if each.at is not None), None)
+    if problem is None or problem.at is None:
+        return None
+    text, at, address = problem.value, problem.at, parsed.address
+    shown = querytext.excerpt(text, at)
+    mended = ""
+    if problem.suggestion:
+        mended = querytext.corrected(text, at, problem.suggestion, types)
+
+    def url(changed: str) -> str:
+        pair = addresses.format_pair("q", changed)
+        return f"{address.url}{'&' if '?' in address.url else '?'}{pair}"
+
+    return Mistake(
+        message=problem.message,
+        shown=shown.text,
+        caret=" " * shown.at + "^",
+        suggestion=problem.suggestion if mended else "",
+        corrected_url=url(mended) if mended else "",
+        words_url=url(querytext.quoted_words(text.strip())),
+    )
+
+
 def _chips(address: CallsAddress) -> tuple[Chip, ...]:
-    chips = [
-        Chip(
-            field=formats.field(each.field),
-            operator=addresses.SYMBOLS[each.operator],
-            value=_chip_value(each),
-            url=address.without(each).opening(None).url,
+    chips: list[Chip] = []
+    if address.search:
+        url = address.changed(search="", call=None).url
+        chips.append(
+            Chip(
+                field="inputs or output",
+                operator="contain",
+                value=f"“{address.search[:120]}”",
+                url=url,
+            )
         )
-        for each in address.conditions
-    ]
+    chips += [_chip(address, each) for each in address.conditions]
     if address.since is not None:
         url = address.changed(since=None, call=None).url
         chips.append(
@@ -470,14 +556,24 @@ def _chips(address: CallsAddress) -> tuple[Chip, ...]:
     if address.until is not None:
         url = address.changed(until=None, call=None).url
         chips.append(Chip(field="time", operator="to", value=formats.exact(address.until), url=url))
-    if address.expression:
-        url = address.changed(expression="", call=None).url
-        chips.append(Chip(field="JSON", operator="", value=address.expression[:120], url=url))
     return tuple(chips)
 
 
+def _chip(address: CallsAddress, filter_: Filter) -> Chip:
+    url = address.without(filter_).opening(None).url
+    if isinstance(filter_, Clause):
+        (text,) = conditions.to_texts([filter_])
+        return Chip(field="", operator="", value=text, url=url)
+    return Chip(
+        field=formats.field(filter_.field),
+        operator=conditions.SYMBOLS[filter_.operator],
+        value=_chip_value(filter_),
+        url=url,
+    )
+
+
 def _chip_value(condition: Condition) -> str:
-    if condition.operator in addresses.NO_VALUE:
+    if condition.operator in conditions.NO_VALUE:
         return ""
     match condition:
         case Condition(ColumnField("latency_ms"), _, int() | float() as value):

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from kibitz.base import judgements
 from kibitz.base.judgements import REACTION
 from kibitz.base.records import Call, ScoreColumn
-from kibitz.query import fields
+from kibitz.query import fields, text_fields, text_form, text_values
 from kibitz.query.nodes import ColumnField, FeedbackField, Field
 from kibitz.query.nodes import Literal_ as Scalar
-from kibitz.server.pages import addresses, formats
-from kibitz.server.pages.addresses import CallsAddress, Condition
+from kibitz.server.pages import addresses, conditions, formats
+from kibitz.server.pages.addresses import CallsAddress
+from kibitz.server.pages.conditions import Condition
 
 SHOWN = 6
 """Columns that a table has where nobody chose."""
@@ -79,11 +80,19 @@ class Adder:
     """Addresses that filter one field by many values: what does not change is written once."""
 
     def __init__(self, address: CallsAddress, field: Field) -> None:
-        kept = tuple(each for each in address.conditions if each.field != field)
-        base = replace(address.changed(conditions=kept), call=None)
-        query = addresses.format_query(base)
+        base = address.apart_from(field).opening(None)
+        texts = conditions.to_texts(base.conditions, base.search)
+        before = "".join(f"{each} and " for each in texts)
+        after = f" {text_form.format(sort=base.sort)}" if base.sort else ""
+        rest = [
+            addresses.format_pair(name, value)
+            for name, value in addresses.parameters(base)
+            if name not in ("q", "sort")
+        ]
+        begin = addresses.format_pair("q", f"{before}{text_fields.format(field)} = ")
+        self._before = f"{base.path}?{begin}"
+        self._after = addresses.quoted(after) + "".join(f"&{each}" for each in rest)
         self._field = field
-        self._base = f"{base.path}?{query}&" if query else f"{base.path}?"
         self._known: dict[tuple[type, Scalar], str] = {}
 
     def url(self, value: Scalar) -> str:
@@ -92,8 +101,8 @@ class Adder:
         key = (type(value), value)
         found = self._known.get(key)
         if found is None:
-            pair = addresses.condition_parameter(Condition(self._field, "eq", value))
-            found = self._base + addresses.format_pair(*pair)
+            text = text_values.format(self._field, value)
+            found = self._before + addresses.quoted(text) + self._after
             self._known[key] = found
         return found
 

@@ -123,6 +123,11 @@ def _send(request: AnyRequest, content: bytes, media_type: str, status: int) -> 
     return Response(content, status_code=status, headers=headers, media_type=media_type)
 
 
+def nothing() -> Response[None]:
+    """Nothing to show: a script leaves the page as it is."""
+    return Response(None, status_code=204, headers=HEADERS)
+
+
 def redirect(to: str, *, cookies: Sequence[Cookie] = ()) -> Response[None]:
     """See another page; for the answer to a form."""
     return Response(

@@ -114,18 +114,16 @@ const WORDS = [["eq", "="], ["ne", "≠"], ["gte", "≥"], ["lte", "≤"]];
 
 function offer(cell) {
   document.getElementById("cell-menu")?.remove();
-  const value = JSON.parse(cell.dataset.value);
-  const at = cell.href.indexOf(":eq:", cell.href.lastIndexOf("where="));
-  if (at < 0) {
-    location.href = cell.href;
-    return;
-  }
-  const head = cell.href.slice(0, at);
-  const tail = cell.href.slice(at + 4);
+  const { value: json, column } = cell.dataset;
+  const value = JSON.parse(json);
+  const { field } = document.querySelectorAll("th[data-field]")[column].dataset;
+  const here = results().dataset.rowsUrl;
+  const address = (operator) =>
+    `${here}${here.includes("?") ? "&" : "?"}${new URLSearchParams({ field, operator, value: json, how: "narrow" })}`;
   const shownValue = typeof value === "string" && value.length > 40 ? `${value.slice(0, 39)}…` : String(value);
   const choices = WORDS.filter(([operator]) => typeof value === "number" || operator === "eq" || operator === "ne")
-    .map(([operator, symbol]) => [`${symbol} ${shownValue}`, `${head}:${operator}:${tail}`]);
-  choices.push(["is there", `${head}:has`], ["is missing", `${head}:lacks`]);
+    .map(([operator, symbol]) => [`${symbol} ${shownValue}`, operator === "eq" ? cell.href : address(operator)]);
+  choices.push(["is there", address("has")], ["is missing", address("lacks")]);
   const menu = document.createElement("div");
   menu.className = "menu";
   menu.id = "cell-menu";
@@ -143,7 +141,7 @@ function offer(cell) {
     items.append(item);
   }
   menu.append(items);
-  list().append(menu);
+  results().append(menu);
   window.htmx?.process(menu);
   menu.showPopover();
   const box = cell.getBoundingClientRect();

@@ -11,7 +11,9 @@ let timer = 0;
 // The list follows the text after a pause; the answer to a later question aborts the one before.
 function ask() {
   clearTimeout(timer);
-  window.htmx?.ajax("GET", form.getAttribute("action"), { source: form, replace: "true" });
+  window.htmx?.ajax("GET", form.getAttribute("action"), {
+    source: form, replace: "true", headers: { "kibitz-typing": "1" },
+  });
 }
 
 function follow() {
