@@ -1,12 +1,13 @@
-"""`kibitz import`: calls and feedback from JSON lines, reported by line where they are not taken."""
+"""`kibitz import`: what was exported, and other calls and feedback; what is not taken is reported by its line."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -22,10 +23,11 @@ from rich.progress import (
 )
 
 from kibitz.base import refs
-from kibitz.base.errors import TooLarge, Unavailable
-from kibitz.base.records import Batch, CallPart, FeedbackPart, ObjectPart, Receipt
+from kibitz.base.errors import TooLarge, Unavailable, UsageError
+from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart, Receipt
 from kibitz.cli import lines, sources, tables
 from kibitz.cli.lines import Line
+from kibitz.export import archives, parts
 
 BATCH_RECORDS = 1000
 BATCH_BYTES = 4 << 20
@@ -34,6 +36,10 @@ MOST_SHOWN = 20
 TRIES = 6
 FIRST_WAIT_S = 0.5
 """Between tries of a server that is away; it doubles each time."""
+
+
+Advance = Callable[[int, int | None], None]
+"""Told how many bytes were read and how many records, where that is known."""
 
 
 class Reject(Struct, frozen=True):
@@ -52,14 +58,19 @@ class Summary:
     calls: int = 0
     feedback: int = 0
     objects: int = 0
+    files: int = 0
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list[Reject])
     """The first ones; `rejected` counts all."""
+    projects: list[str] = field(default_factory=list[str])
+    """What was imported into, in the order in which it came."""
 
 
 @click.command("import")
 @click.argument("files", metavar="FILE…", nargs=-1, required=True)
-@click.option("--project", required=True, help="The project to import into.")
+@click.option(
+    "--project", help="The project to import into; without it the one the records were in."
+)
 @click.option(
     "--rejects",
     type=click.File("w", encoding="utf-8", lazy=False),
@@ -70,30 +81,35 @@ class Summary:
 @sources.options
 def import_(
     files: tuple[str, ...],
-    project: str,
+    project: str | None,
     data: str | None,
     url: str | None,
     rejects: TextIO | None,
     as_json: bool,
 ) -> None:
-    """Import calls and feedback from FILEs of JSON lines, plain, .gz or .zst; - is standard input.
+    """Import what kibitz export wrote, in any of its formats, and other calls and feedback from FILEs.
 
-    A line is {"call": {…}}, {"feedback": {…}} or {"object": {…}}, or what is in them bare. Importing a file
-    again adds nothing: everything is known by its id, and feedback without one by its content. So an import
-    that was interrupted is simply started again.
+    A FILE is JSON lines (plain, .gz or .zst), CSV, Parquet, an Arrow stream, a zip or folder of tables;
+    - is standard input. A line is {"call": {…}}, {"feedback": {…}}, {"object": {…}} or {"file": {…}}, or what
+    is in them bare, or what kibitz calls --json prints.
+
+    Importing a file again adds nothing: everything is known by its id, and feedback without one by its
+    content. So an import that was interrupted is simply started again. Under another project's name
+    references to the old one follow.
 
     Exits with 1 where lines were not taken; the others are stored.
     """
-    refs.check_project(project)
+    if project is not None:
+        refs.check_project(project)
     source = sources.find(data, url)
-    summary = Summary()
+    summary = Summary(projects=[] if project is None else [project])
     try:
         with sources.writer(source) as writer:
             for name in files:
                 _import_file(name, Importer(writer, project, name, summary, rejects))
     finally:
         # What is stored stays stored, so it is said also when the import ends in an error.
-        _tell(summary, project, source, as_json)
+        _tell(summary, source, as_json)
     if summary.rejected:
         click.get_current_context().exit(1)
 
@@ -104,13 +120,15 @@ class Importer:
     def __init__(
         self,
         writer: sources.Writer,
-        project: str,
+        project: str | None,
         file: str,
         summary: Summary,
         report: TextIO | None = None,
     ) -> None:
         self._writer = writer
-        self._project = project
+        self._given = project
+        self._project = project or ""
+        """Of what is pending."""
         self._file = file
         self._summary = summary
         self._report = report
@@ -125,6 +143,19 @@ class Importer:
             len(self._pending) >= BATCH_RECORDS or self._bytes + line.size > BATCH_BYTES
         ):
             self.flush()
+        project = self._given or line.project
+        if project is None:
+            raise UsageError(
+                f"{self._file} does not say which project it is of; name one with --project"
+            )
+        if project != self._project:
+            self.flush()
+            self._project = refs.check_project(project)
+            if project not in self._summary.projects:
+                self._summary.projects.append(project)
+        if line.project not in (None, project) and line.record is not None:
+            moved = parts.moved(line.record, line.project, project)
+            line = msgspec.structs.replace(line, record=moved)
         self._pending.append(line)
         self._bytes += line.size
 
@@ -139,11 +170,13 @@ class Importer:
         calls = [(line, line.record) for line in pending if isinstance(line.record, CallPart)]
         judged = [(line, line.record) for line in pending if isinstance(line.record, FeedbackPart)]
         named = [(line, line.record) for line in pending if isinstance(line.record, ObjectPart)]
+        files = [(line, line.record) for line in pending if isinstance(line.record, FilePart)]
         batch = Batch(
             project=self._project,
             calls=[record for _, record in calls],
             feedback=[record for _, record in judged],
             objects=[record for _, record in named],
+            files=[record for _, record in files],
         )
         try:
             receipt = _patiently(self._writer, batch)
@@ -158,13 +191,15 @@ class Importer:
         self._summary.calls += receipt.calls
         self._summary.feedback += receipt.feedback
         self._summary.objects += receipt.objects
-        sent = {"call": calls, "feedback": judged, "object": named}
+        self._summary.files += receipt.files
+        sent = {"call": calls, "feedback": judged, "object": named, "file": files}
         for rejection in receipt.rejected:
             line, _ = sent[rejection.kind][rejection.index]
             self._reject(line, rejection.code, rejection.message)
 
     def _reject(self, line: Line, code: str, message: str) -> None:
-        reject = Reject(self._file, line.number, code, message)
+        file = f"{self._file}: {line.place}" if line.place else self._file
+        reject = Reject(file, line.number, code, message)
         self._summary.rejected += 1
         if len(self._summary.rejects) < MOST_SHOWN:
             self._summary.rejects.append(reject)
@@ -185,25 +220,35 @@ def _patiently(writer: sources.Writer, batch: Batch) -> Receipt:
 
 
 def _import_file(name: str, importer: Importer) -> None:
+    if name != "-" and Path(name).is_dir():
+        with _progress(name, None) as advance:
+            _import_lines(lines.of_rows(archives.read_folder(Path(name))), importer, advance)
+        return
     with lines.opened(name) as (counting, stream, size), _progress(name, size) as advance:
-        try:
-            for line in lines.read(name, stream):
-                importer.add(line)
-                advance(counting.count, line.number)
-        finally:
-            importer.flush()
-        advance(counting.count, None)
+        _import_lines(
+            lines.read_any(name, stream), importer, lambda _, done: advance(counting.count, done)
+        )
+
+
+def _import_lines(found: Iterable[Line], importer: Importer, advance: Advance) -> None:
+    try:
+        for number, line in enumerate(found, 1):
+            importer.add(line)
+            advance(0, number)
+    finally:
+        importer.flush()
+    advance(0, None)
 
 
 @contextmanager
-def _progress(name: str, size: int | None) -> Generator[Callable[[int, int | None], None]]:
+def _progress(name: str, size: int | None) -> Generator[Advance]:
     """A bar on standard error by bytes read, where that is a terminal; nothing elsewhere."""
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[lines]:,} lines"),
+        TextColumn("{task.fields[lines]:,} records"),
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
         transient=True,
@@ -219,7 +264,7 @@ def _progress(name: str, size: int | None) -> Generator[Callable[[int, int | Non
         yield advance
 
 
-def _tell(summary: Summary, project: str, source: sources.Source, as_json: bool) -> None:
+def _tell(summary: Summary, source: sources.Source, as_json: bool) -> None:
     for reject in sorted(summary.rejects, key=lambda each: (each.file, each.line)):
         message = tables.printable(reject.message)
         click.echo(f"{reject.file}, line {reject.line}: {message}", err=True)
@@ -230,7 +275,10 @@ def _tell(summary: Summary, project: str, source: sources.Source, as_json: bool)
         click.echo(msgspec.json.encode(summary).decode())
         return
     stored = f"{summary.calls:,} calls and {summary.feedback:,} feedback"
+    if summary.files:
+        stored = f"{summary.files:,} files, {stored}"
     if summary.objects:
         stored = f"{summary.objects:,} objects, {stored}"
     rejected = f"; {summary.rejected:,} lines were not taken" if summary.rejected else ""
-    click.echo(f"Imported {stored} into {project} at {source}{rejected}.")
+    into = f" into {', '.join(summary.projects)}" if summary.projects else ""
+    click.echo(f"Imported {stored}{into} at {source}{rejected}.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kibitz.base.errors import MissingExtra
+from kibitz.base.errors import InvalidRecord, MissingExtra
 from kibitz.base.records import Call, ScoreColumn
 from kibitz.export import columns
 from kibitz.export.columns import Kind, Table
@@ -13,6 +15,9 @@ from kibitz.query.nodes import ALL_COLUMNS, CallColumn
 
 if TYPE_CHECKING:
     import pyarrow
+
+ROW_GROUP_BYTES = 32 << 20
+ROWS_AT_A_TIME = 500
 
 
 def library() -> Any:
@@ -28,6 +33,13 @@ def library() -> Any:
             "Arrow and Parquet need pyarrow, which is not installed; pip install 'kibitz[arrow]'"
         ) from error
     return pyarrow
+
+
+def _parquet() -> Any:
+    library()
+    from pyarrow import parquet
+
+    return parquet
 
 
 def calls_table(
@@ -98,3 +110,105 @@ def _arrow_value(kind: Kind, value: Any) -> Any:
     if kind != "feedback" or value is None:
         return value
     return [{each.name: each.value(given) for each in columns.FEEDBACK.columns} for given in value]
+
+
+class StreamWriter:
+    """Writes one table as an Arrow IPC stream."""
+
+    def __init__(self, table: Table, sink: Any, metadata: Mapping[str, str]) -> None:
+        self._table = table
+        self._writer = library().ipc.new_stream(sink, schema(table, metadata))
+
+    def write(self, records: Sequence[Any]) -> None:
+        """Append records."""
+        self._writer.write_batch(batch(self._table, records))
+
+    def close(self) -> None:
+        """Write the end of the stream; the sink stays open."""
+        self._writer.close()
+
+
+class ParquetWriter:
+    """Writes one table as a Parquet file; a row group for some records, so that memory stays bounded."""
+
+    def __init__(self, table: Table, sink: Any, metadata: Mapping[str, str]) -> None:
+        pa = library()
+        self._table = table
+        self._pending: list[Any] = []
+        self._bytes = 0
+        self._writer = _parquet().ParquetWriter(
+            pa.PythonFile(sink, mode="w"), schema(table, metadata), compression="zstd"
+        )
+
+    def write(self, records: Sequence[Any]) -> None:
+        """Append records."""
+        found = batch(self._table, records)
+        self._pending.append(found)
+        self._bytes += found.nbytes
+        if self._bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is pending and the end of the file; the sink stays open."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._writer.write_table(library().Table.from_batches(self._pending))
+            self._pending, self._bytes = [], 0
+
+
+def read_parquet(source: Any) -> Iterator[Rows]:
+    """The rows of a Parquet file, from something that can seek."""
+    parquet = _parquet()
+    with _translated():
+        file = parquet.ParquetFile(source)
+        yield Rows(_metadata(file.schema_arrow), list(file.schema_arrow.names), [])
+        for found in file.iter_batches(batch_size=ROWS_AT_A_TIME):
+            yield from _rows(found)
+
+
+def read_streams(source: Any) -> Iterator[Rows]:
+    """The rows of the Arrow streams that follow each other in a source; each stream begins with one without rows."""
+    pa = library()
+    with _translated():
+        while source.peek(1):
+            reader = pa.ipc.open_stream(source)
+            yield Rows(_metadata(reader.schema), list(reader.schema.names), [])
+            for found in reader:
+                yield from _rows(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a table as plain values; times are datetimes in UTC."""
+
+    metadata: dict[str, str]
+    """Of the table; with what has no rows, which begins each."""
+    names: list[str]
+    rows: list[dict[str, Any]]
+
+
+def _metadata(found: Any) -> dict[str, str]:
+    given: dict[bytes, bytes] = found.metadata or {}
+    return {
+        key.decode("utf-8", "replace"): each.decode("utf-8", "replace")
+        for key, each in given.items()
+    }
+
+
+def _rows(found: Any) -> Iterator[Rows]:
+    for start in range(0, found.num_rows, ROWS_AT_A_TIME):
+        some = found.slice(start, ROWS_AT_A_TIME)
+        yield Rows({}, list(some.schema.names), some.to_pylist())
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    """Raise Arrow's errors as ours."""
+    pa = library()
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidRecord(f"not readable as Arrow: {str(error)[:300]}") from error

@@ -130,6 +130,7 @@ FEEDBACK = Table(
         _plain("call_ref"),
         _plain("trigger_ref"),
         _plain("retracts"),
+        _plain("corrects"),
     ),
 )
 OBJECTS = Table(

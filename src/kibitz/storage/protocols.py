@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from kibitz.base.api import NewView
+from kibitz.base.api import Completions
 from kibitz.base.records import (
     Aggregation,
     Batch,
@@ -72,6 +73,10 @@ class CallReader(Protocol):
         Raises:
             QueryError: it makes more groups, or needs more memory, than is allowed.
         """
+        ...
+
+    def complete(self, project: str, text: str, at: int | None = None) -> Completions:
+        """What may stand at an offset of a query as text, and what is wrong with it; the end where none is given."""
         ...
 
     def by_op_and_day(
