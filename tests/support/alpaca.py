@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import json
+import runpy
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "alpaca_eval"
 PROJECT = "alpaca/eval"
 TYPE = "runnable.gpt4_preference"
-START = datetime(2024, 1, 1, tzinfo=UTC)
-BATCH_CALLS = 500
+EXAMPLE = Path(__file__).parents[2] / "examples" / "alpaca_eval.py"
+LISTS = {"object": "objects", "call": "calls", "feedback": "feedback"}
+BATCH_RECORDS = 1000
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -65,48 +65,16 @@ class Api:
 
 
 def batches() -> Iterator[dict[str, Any]]:
-    """What an import sends: one version of the judge, then the answers with their preferences."""
-    judge = {"name": "weighted_alpaca_eval_gpt4_turbo", "baseline": "gpt4_1106_preview"}
-    canonical = json.dumps(judge, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(canonical.encode()).hexdigest()[:40]
-    made_by = f"kibitz:///{PROJECT}/object/gpt4_preference:{digest}"
-    version = {"kind": "object", "name": "gpt4_preference", "digest": digest, "value": judge}
-    yield {"project": PROJECT, "objects": [version]}
-    instructions = {row["instruction_id"]: row for row in rows("instructions.jsonl.gz")}
-    outputs = rows("outputs.jsonl.gz")
-    for first in range(0, len(outputs), BATCH_CALLS):
-        calls: list[dict[str, Any]] = []
-        feedback: list[dict[str, Any]] = []
-        for number, row in enumerate(outputs[first : first + BATCH_CALLS], start=first):
-            asked = instructions[row["instruction_id"]]
-            call_id = f"{row['model']}-{row['instruction_id']}"
-            started_at = START + timedelta(seconds=number)
-            ended_at = started_at + timedelta(seconds=row["time_per_example"] or 0)
-            calls.append(
-                {
-                    "id": call_id,
-                    "op": "answer",
-                    "started_at": started_at.isoformat(),
-                    "ended_at": ended_at.isoformat(),
-                    "inputs": {"instruction": asked["instruction"], "dataset": asked["dataset"]},
-                    "output": row["output"],
-                    "attributes": {"model": row["model"]},
-                }
-            )
-            if row["preference"] is not None:
-                feedback.append(
-                    {
-                        "id": f"preference-{call_id}",
-                        "type": TYPE,
-                        "target_ref": f"kibitz:///{PROJECT}/call/{call_id}",
-                        "payload": {"output": {"preference": row["preference"]}},
-                        "author": "gpt-4",
-                        "author_kind": "model",
-                        "runnable_ref": made_by,
-                        "created_at": ended_at.isoformat(),
-                    }
-                )
-        yield {"project": PROJECT, "calls": calls, "feedback": feedback}
+    """What the example makes of the files, in batches as an import sends them."""
+    example = runpy.run_path(str(EXAMPLE))
+    batch: dict[str, Any] = {"project": PROJECT}
+    for number, record in enumerate(example["records"](DATA), start=1):
+        [(kind, value)] = record.items()
+        batch.setdefault(LISTS[kind], []).append(value)
+        if number % BATCH_RECORDS == 0:
+            yield batch
+            batch = {"project": PROJECT}
+    yield batch
 
 
 def fill(api: Api) -> None:
