@@ -140,7 +140,9 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     }
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tutorial.md", "docs/how-to/ask-from-python.md"]
+)
 @pytest.mark.processes
 def test_the_code_of_a_page_runs_from_top_to_bottom(tmp_path: Path, page: str) -> None:
     code = "\n".join(PYTHON.findall(text_of(page)))

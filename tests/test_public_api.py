@@ -8,8 +8,12 @@ import kibitz
 import kibitz.testing
 
 SIGNATURES = {
-    "attributes": "(values: 'Mapping[str, Any]') -> 'Generator[None]'",
+    "attributes": (
+        "(values: 'Mapping[str, Any] | None' = None, /, **named: 'Any') -> 'AbstractContextManager[None]'"
+    ),
+    "calls": "(project: 'str', source: 'Named' = None) -> 'CallSet'",
     "copy_context": "(func: 'Callable[P, R]') -> 'Callable[P, R]'",
+    "feedback": "(name: 'str') -> 'Judgement'",
     "finish": "(timeout_s: 'float | None' = None) -> 'FlushReport | None'",
     "flush": "(timeout_s: 'float | None' = None) -> 'FlushReport | None'",
     "get_current_call": "() -> 'Call | None'",
@@ -40,6 +44,21 @@ CLASSES = {
         "trace_id",
         "url",
     ],
+    "CallSet": [
+        "columns",
+        "count",
+        "first",
+        "get",
+        "limit",
+        "one",
+        "query",
+        "sort",
+        "to_json",
+        "to_python",
+        "to_text",
+        "where",
+    ],
+    "Condition": ["node", "resolved", "to_json", "to_text"],
     "File": ["content", "media_type", "name"],
     "FlushReport": [
         "calls_sent",
@@ -66,6 +85,9 @@ OTHERS = {
     "ThreadPoolExecutor",
     "UsageError",
     "__version__",
+    "inputs",
+    "output",
+    "summary",
 }
 
 

@@ -16,19 +16,24 @@ Importing this loads what ops need and nothing more; `init()` loads the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from kibitz.base.errors import KibitzError, SettingsError, UsageError
 from kibitz.base.values import File, Markdown
 from kibitz.base.version import __version__
+from kibitz.tracing import context as _context
 from kibitz.tracing.calls import Call, Scored
 from kibitz.tracing.calls import use_scoring as _use_scoring
-from kibitz.tracing.context import attributes, copy_context, get_current_call, thread
+from kibitz.tracing.context import copy_context, get_current_call, thread
 from kibitz.tracing.op import Op, op
 from kibitz.tracing.scoring import Programs as _Programs
 
 if TYPE_CHECKING:
+    from kibitz.asking.calls import CallSet, calls
     from kibitz.base.settings import TracingSettings as Settings
+    from kibitz.query.expressions import Condition, Place, Scalar, inputs, output, summary
+    from kibitz.query.expressions_feedback import feedback
     from kibitz.tracing.pool import ThreadPoolExecutor
     from kibitz.tracing.report import FlushReport
     from kibitz.tracing.session import Session
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Call",
+    "CallSet",
+    "Condition",
     "File",
     "FlushReport",
     "KibitzError",
@@ -49,12 +56,17 @@ __all__ = [
     "UsageError",
     "__version__",
     "attributes",
+    "calls",
     "copy_context",
+    "feedback",
     "finish",
     "flush",
     "get_current_call",
     "init",
+    "inputs",
     "op",
+    "output",
+    "summary",
     "thread",
 ]
 
@@ -62,12 +74,73 @@ __all__ = [
 _use_scoring(_Programs())
 
 _LATER = {
+    "CallSet": ("kibitz.asking.calls", "CallSet"),
+    "Condition": ("kibitz.query.expressions", "Condition"),
     "FlushReport": ("kibitz.tracing.report", "FlushReport"),
     "Session": ("kibitz.tracing.session", "Session"),
     "Settings": ("kibitz.base.settings", "TracingSettings"),
     "ThreadPoolExecutor": ("kibitz.tracing.pool", "ThreadPoolExecutor"),
+    "calls": ("kibitz.asking.calls", "calls"),
+    "feedback": ("kibitz.query.expressions_feedback", "feedback"),
+    "inputs": ("kibitz.query.expressions", "inputs"),
+    "output": ("kibitz.query.expressions", "output"),
+    "summary": ("kibitz.query.expressions", "summary"),
 }
 """Names whose modules load slowly, by where they are."""
+
+
+if TYPE_CHECKING:
+    _Place = Place[Scalar]
+else:
+    _Place = object
+
+
+class _Attributes(_Place):
+    """The attributes of calls: a block that gives them, and the field that asks for them.
+
+        with kibitz.attributes(env="prod"):
+            answer("How do I cancel?")
+
+        kibitz.calls("acme/app").where(kibitz.attributes.env == "prod")
+
+    As a block: all calls that start inside get these, inner ones before outer ones. What is asked with is loaded
+    when it is first asked with.
+    """
+
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+
+    def __call__(
+        self, values: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> AbstractContextManager[None]:
+        """A block in which calls get attributes; raises `TypeError` where `values` is not a mapping."""
+        return _context.attributes(named if values is None else {**values, **named})
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"attributes has no {name!r}; write [{name!r}] for the key")
+            return getattr(_asked_for(), name)
+
+        def __getitem__(self, key: str | int) -> Any:
+            return _asked_for()[key]
+
+        def __kibitz_field__(self) -> Any:
+            return _asked_for()
+
+        def __repr__(self) -> str:
+            return "attributes"
+
+
+def _asked_for() -> Any:
+    from kibitz.query import expressions
+
+    return expressions.attributes
+
+
+attributes = _Attributes()
 
 
 def __getattr__(name: str) -> Any:
