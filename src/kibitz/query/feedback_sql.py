@@ -95,6 +95,12 @@ class FeedbackCompiler:
         text = " UNION ALL ".join(search.text for search in searches)
         return Sql(text, tuple(param for search in searches for param in search.params))
 
+    @staticmethod
+    def value_test(node: Compare | In) -> Sql:
+        """The test of a comparison for one value `s`, by its kind, num and text."""
+        values = _values(node)
+        return either(_tests(_operator(node), values)) if values else FALSE
+
     def leading_series(self, field: FeedbackField) -> int | None:
         """The series whose index has a field's order; -1 where nothing has a value, None where there is none."""
         return self._scored_series(field) if field.over in _SORTED else None

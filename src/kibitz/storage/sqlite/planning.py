@@ -17,77 +17,43 @@ millisecond, and the smallest leads:
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from kibitz.base.errors import QueryError
 from kibitz.query.nodes import (
     And,
     CallQuery,
     ColumnField,
     Compare,
-    Contains,
     FeedbackField,
     In,
     Node,
-    Or,
     SortKey,
     base,
 )
 from kibitz.query.pieces import Param, Sql, joined, missing_kind
 from kibitz.query.sql import Compiler
 from kibitz.storage import statements
-from kibitz.storage.sqlite import indexing, words
+from kibitz.storage.sqlite import pages
 from kibitz.storage.sqlite.names import ReadCatalog
+from kibitz.storage.sqlite.pages import Hit
+from kibitz.storage.sqlite.texts import Texts, count_up_to
 
 FEW = 5_000
 """So many calls are checked and sorted in some 10 ms."""
 _ALWAYS_FEW = 300
 """So many are sorted in well under a millisecond."""
+FEW_VALUES = 20
+"""A score of so many different values is followed value by value, where a second key sorts the calls of each."""
+Value = tuple[int, float, str]
+"""(kind, num, text) of a score."""
 _SQL = statements.load("sqlite.sql")
 _VISIBLE = "c.started_at IS NOT NULL"
 _TIME = ColumnField("started_at")
 _NEWEST_FIRST = (SortKey(_TIME, descending=True),)
 _SELECTIVE = frozenset({"id", "trace_id", "parent_id"})
 _NARROWING = frozenset({"started_at", "op", "status", "thread_id"})
-_EVER = 1 << 62
-
-
-def _waiting_of(project: int) -> Sql:
-    return Sql("SELECT u.call FROM unworded u WHERE u.project = ?", (project,))
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One call of a page, by its pk, and where it stands in the order."""
-
-    pk: int
-    position: tuple[Param, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Term:
-    sql: Sql
-    descending: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Lead:
-    """The tables that lead, up to and with `calls c`.
-
-    Where another leads, calls are looked up by their pk: without NOT INDEXED SQLite may scan an index by time for each.
-    """
-
-    text: str
-    params: tuple[Param, ...] = ()
-
-
-_CALLS = _Lead("FROM calls c")
+_CALLS = pages.Lead("FROM calls c")
 
 
 def page(
@@ -97,21 +63,13 @@ def page(
     planner = _Planner(connection, project, query.where)
     sort = planner.deciding(query.sort or _NEWEST_FIRST)
     planner.choose(by_time=sort[0].field == _TIME)
-    signature = _signature(query.where, sort)
-    after = _read_cursor(query.cursor, signature)
+    signature = pages.signature_of(query.where, sort)
+    after = pages.read_cursor(query.cursor, signature)
     wanted = query.limit + 1
-    series = planner.leading_series(sort[0], wanted)
-    if series is None:
-        hits = planner.sorted_hits(sort, after, wanted)
-    else:
-        is_past_scored = after is not None and after[0] == missing_kind(sort[0])
-        hits = [] if is_past_scored else planner.scored_hits(series, sort, after, wanted)
-        if len(hits) < wanted:
-            after = after if is_past_scored else None
-            hits += planner.unscored_hits(series, sort, after, wanted - len(hits))
+    hits = planner.hits(sort, after, wanted)
     cursor = None
     if len(hits) > query.limit:
-        cursor = _write_cursor(signature, hits[query.limit - 1])
+        cursor = pages.write_cursor(signature, hits[query.limit - 1])
     return hits[: query.limit], cursor
 
 
@@ -121,7 +79,7 @@ def count(connection: sqlite3.Connection, project: int, where: Node | None, boun
     planner.choose(counting=True)
     lead, condition, compiler = planner.start()
     statement = Sql(
-        f"SELECT count(*) FROM (SELECT 1 {lead.text}{_payload_join(compiler)}"
+        f"SELECT count(*) FROM (SELECT 1 {lead.text}{pages.payload_join(compiler)}"
         f" WHERE {condition.text} LIMIT ?)",
         (*lead.params, *condition.params, bound + 1),
     )
@@ -144,11 +102,13 @@ def matching(
         until: only up to this one.
         limit: how many at most; all where it is negative.
     """
-    lead, condition, compiler = _Planner(connection, project, where).start()
+    planner = _Planner(connection, project, where)
+    planner.choose(counting=True)
+    lead, condition, compiler = planner.start()
     bounds = Sql("c.pk > ? AND c.pk <= ?", (after, (1 << 62) if until is None else until))
     condition = joined([condition, bounds], " AND ")
     statement = Sql(
-        f"SELECT c.pk {lead.text}{_payload_join(compiler)} WHERE {condition.text} ORDER BY c.pk LIMIT ?",
+        f"SELECT c.pk {lead.text}{pages.payload_join(compiler)} WHERE {condition.text} ORDER BY c.pk LIMIT ?",
         (*lead.params, *condition.params, limit),
     )
     return [row[0] for row in connection.execute(statement.text, statement.params)]
@@ -169,10 +129,11 @@ class _Planner:
         self._where = where
         self._conjuncts = _conjuncts(where)
         self._catalog = ReadCatalog(connection, project)
-        self._text = self._text_needs()
-        self._waiting = 0 if self._text is None else self._count_waiting()
+        self._texts = Texts(connection, project, self._conjuncts, bound=FEW)
         self._few_size = 0
         self._few: Sql | None = None
+        self._value: tuple[int, FeedbackField, Value] | None = None
+        """A value of a series that the calls must have."""
 
     def choose(self, *, by_time: bool = False, counting: bool = False) -> None:
         """Look for few calls that may lead.
@@ -180,10 +141,9 @@ class _Planner:
         A text condition is no such set where its hits are looked for by time; to count, it leads however many it leaves.
         """
         self._few = self._few_calls(with_text=not by_time)
-        if counting and self._few is None and self._waiting <= FEW and not self._is_selective():
-            text = self._text_set()
-            if text is not None:
-                self._few = Sql(f"SELECT DISTINCT call AS pk FROM ({text.text})", text.params)
+        if counting and self._few is None and self._texts.is_ready and not self._is_selective():
+            text = self._texts.every()
+            self._few = Sql(f"SELECT DISTINCT call AS pk FROM ({text.text})", text.params)
 
     def deciding(self, sort: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
         """The keys without those that a condition makes the same for all; the last stays, since ties go its way.
@@ -215,19 +175,136 @@ class _Planner:
         self._few = None
         return series
 
-    def start(self, *, call: str = "c.pk") -> tuple[_Lead, Sql, Compiler]:
+    def start(self, *, call: str = "c.pk") -> tuple[pages.Lead, Sql, Compiler]:
         """The leading tables, the condition and the compiler that made it."""
         compiler = Compiler(self._catalog, call=call)
         conditions = [Sql("c.project = ?", (self._project,)), Sql(_VISIBLE)]
+        if self._value is not None:
+            series, field, value = self._value
+            rows = compiler.feedback.sorted_rows("v", field)
+            # Kept from the index by value, which would be searched for every call.
+            conditions.append(
+                Sql(
+                    f"EXISTS (SELECT 1 FROM scores v WHERE v.series = ? AND v.call = {call} AND {rows}"
+                    " AND +v.kind = ? AND +v.num = ? AND +v.text = ?)",
+                    (series, *value),
+                )
+            )
         if self._where is not None:
             conditions.append(compiler.condition(self._where, top=True))
         lead = _CALLS
         if self._few is not None:
-            lead = _Lead(
+            lead = pages.Lead(
                 f"FROM ({self._few.text}) h CROSS JOIN calls c NOT INDEXED ON c.pk = h.pk",
                 self._few.params,
             )
         return lead, joined(conditions, " AND "), compiler
+
+    def hits(self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int) -> list[Hit]:
+        """The first hits after a position."""
+        series = self.leading_series(sort[0], wanted)
+        if series is None:
+            return self.sorted_hits(sort, after, wanted)
+        found: list[Hit] = []
+        is_past_scored = after is not None and after[0] == missing_kind(sort[0])
+        if not is_past_scored:
+            values = self._few_values(series, sort)
+            if values is None:
+                found = self.scored_hits(series, sort, after, wanted)
+            else:
+                found = self._hits_by_value(series, values, sort, after, wanted)
+        if len(found) < wanted:
+            after = after if is_past_scored else None
+            found += self.unscored_hits(series, sort, after, wanted - len(found))
+        return found
+
+    def _few_values(self, series: int, sort: tuple[SortKey, ...]) -> list[Value] | None:
+        """The values of a series that the conditions leave, in order, where they are few and many calls share each.
+
+        Sorted by its index, all the calls of the first value would be sorted by the second key.
+        """
+        key = sort[0]
+        if len(sort) == 1 or series < 0 or not isinstance(key.field, FeedbackField):
+            return None
+        scores = self._connection.execute(_SQL["score_count"], (series,)).fetchone()[0]
+        if scores <= FEW:
+            return None
+        values: list[Value] = []
+        rows = Compiler(self._catalog).feedback.sorted_rows("x", key.field)
+        sign, way = ("<", "DESC") if key.descending else (">", "ASC")
+        next_ = (
+            f"SELECT x.kind, x.num, x.text FROM scores x WHERE x.series = ? AND {rows}"
+            f" AND (x.kind, x.num, x.text) {sign} (?, ?, ?)"
+            f" ORDER BY x.kind {way}, x.num {way}, x.text {way} LIMIT 1"
+        )
+        value: Value | None = (99, 0.0, "") if key.descending else (0, 0.0, "")
+        while value is not None and len(values) <= FEW_VALUES:
+            value = self._connection.execute(next_, (series, *value)).fetchone()
+            if value is not None:
+                values.append(value)
+        if len(values) > FEW_VALUES:
+            return None
+        return [value for value in values if self._leaves_value(key.field, value)]
+
+    def _leaves_value(self, field: FeedbackField, value: Value) -> bool:
+        """Whether the conditions on the same score leave a value of it."""
+        if field.over != "latest":
+            return True
+        compiler = Compiler(self._catalog)
+        for node in self._conjuncts:
+            if isinstance(node, Compare | In) and node.field == field:
+                test = compiler.feedback.value_test(node)
+                row = self._connection.execute(
+                    f"SELECT {test.text} FROM (SELECT ? AS kind, ? AS num, ? AS text) s",
+                    (*test.params, *value),
+                ).fetchone()
+                if not row[0]:
+                    return False
+        return True
+
+    def _hits_by_value(
+        self,
+        series: int,
+        values: list[Value],
+        sort: tuple[SortKey, ...],
+        after: list[Param] | None,
+        wanted: int,
+    ) -> list[Hit]:
+        """The calls that have the first key, value by value, each in the order of the other keys."""
+        first, rest = sort[0], sort[1:]
+        assert isinstance(first.field, FeedbackField)
+        found: list[Hit] = []
+        position = None if after is None else (after[0], after[1], after[2])
+        begun = position is None
+        for value in values:
+            inner: list[Param] | None = None
+            if not begun:
+                if _is_before(value, position, first.descending):
+                    continue
+                begun = True
+                if value == position and after is not None:
+                    inner = after[3:]
+            among = _Planner(self._connection, self._project, self._where)
+            among.restrict(series, first.field, value)
+            its = among.hits(rest, inner, wanted - len(found))
+            found += [Hit(pk=hit.pk, position=(*value, *hit.position)) for hit in its]
+            if len(found) >= wanted:
+                break
+        return found
+
+    def restrict(self, series: int, field: FeedbackField, value: Value) -> None:
+        """Look only among the calls that have this value in a series."""
+        self._value = (series, field, value)
+        members = Sql(
+            "SELECT x.call FROM scores x WHERE x.series = ? AND x.kind = ? AND x.num = ? AND x.text = ?"
+            f" AND {Compiler(self._catalog).feedback.sorted_rows('x', field)}",
+            (series, *value),
+        )
+        self.choose()
+        size = count_up_to(self._connection, members, FEW)
+        if size <= FEW and (self._few is None or size < self._few_size):
+            self._few_size = size
+            self._few = Sql(f"SELECT call AS pk FROM ({members.text})", members.params)
 
     def sorted_hits(
         self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
@@ -239,84 +316,59 @@ class _Planner:
             and self._pays(wanted, "count_calls", self._project)
         ):
             self._few = None
-        if is_by_time and self._few is None and self._text is not None and not self._is_selective():
+        if is_by_time and self._few is None and self._texts and not self._is_selective():
             return self._text_hits(sort, after, wanted)
         lead, condition, compiler = self.start()
-        return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
+        return self._run(lead, condition, compiler, pages.terms_of(compiler, sort), after, wanted)
 
     def _text_hits(
         self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
     ) -> list[Hit]:
         """The calls that the text index has, stretch by stretch, and those that wait for it."""
         narrowed_to = self._narrowed_to()
-        if narrowed_to <= FEW and narrowed_to < self._count_text():
+        if narrowed_to <= FEW and narrowed_to < self._texts.size():
             lead, condition, compiler = self.start()
-            return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
-        descending = sort[0].descending
-        since, until = self._time_bounds()
-        if after is not None and isinstance(after[0], int):
-            since, until = (
-                (since, min(until, after[0])) if descending else (max(since, after[0]), until)
+            return self._run(
+                lead, condition, compiler, pages.terms_of(compiler, sort), after, wanted
             )
-        found: dict[int, Hit] = {}
-        if self._waiting:
-            for hit in self._waiting_hits(sort, after, wanted):
-                found[hit.pk] = hit
+        position = after[0] if after is not None and isinstance(after[0], int) else None
         indexed: list[Hit] = []
-        for window in indexing.windows(
-            self._connection, self._project, since=since, until=until, descending=descending
-        ):
-            text = self._text_set(window)
-            assert text is not None
-            lead, condition, compiler = self.start()
-            lead = _Lead(
-                f"FROM (SELECT DISTINCT call AS pk FROM ({text.text})) h CROSS JOIN calls c NOT INDEXED ON c.pk = h.pk",
+        for window in self._texts.windows(position, descending=sort[0].descending):
+            text = self._texts.within(window)
+            _, condition, compiler = self.start()
+            lead = pages.Lead(
+                f"FROM (SELECT DISTINCT call AS pk FROM ({text.text})) h"
+                " CROSS JOIN calls c NOT INDEXED ON c.pk = h.pk",
                 text.params,
             )
-            within = Sql("+c.started_at BETWEEN ? AND ?", (window.since, window.until))
-            condition = joined([within, condition], " AND ")
-            terms = _terms(compiler, sort)
+            its_time = Sql("c.started_at BETWEEN ? AND ?", (window.since, window.until))
+            condition = joined([its_time, condition], " AND ")
+            terms = pages.terms_of(compiler, sort)
             indexed += self._run(lead, condition, compiler, terms, after, wanted - len(indexed))
             if len(indexed) >= wanted:
                 break
-        if not found:
+        if not self._texts.waiting:
             return indexed
-        found.update((hit.pk, hit) for hit in indexed)
-        directions = [term.descending for term in _terms(Compiler(self._catalog), sort)]
-        return _in_order(found.values(), directions)[:wanted]
+        # A call whose words have changed since is in both.
+        found = {hit.pk: hit for hit in [*indexed, *self._waiting_hits(sort, after, wanted)]}
+        directions = [term.descending for term in pages.terms_of(Compiler(self._catalog), sort)]
+        return pages.in_order(found.values(), directions)[:wanted]
 
     def _waiting_hits(
         self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
     ) -> list[Hit]:
         """The calls that wait for the text index, each looked at."""
         lead, condition, compiler = self.start()
-        waiting = _waiting_of(self._project)
-        if self._waiting <= FEW:
-            lead = _Lead(
+        waiting = self._texts.waiting_set()
+        if self._texts.is_ready:
+            lead = pages.Lead(
                 f"FROM ({waiting.text}) h CROSS JOIN calls c NOT INDEXED ON c.pk = h.call",
                 waiting.params,
             )
         else:
-            condition = joined(
-                [Sql(f"c.pk IN ({waiting.text})", waiting.params), condition], " AND "
-            )
-        return self._run(lead, condition, compiler, _terms(compiler, sort), after, wanted)
-
-    def _time_bounds(self) -> tuple[int, int]:
-        """The time that the conditions leave, both ends within; wider where they say it with fractions."""
-        since, until = -_EVER, _EVER
-        for node in self._conjuncts:
-            match node:
-                case Compare(ColumnField("started_at"), operator, int() | float() as value):
-                    if isinstance(value, bool) or not -_EVER < value < _EVER:
-                        continue
-                    if operator in ("eq", "gt", "gte"):
-                        since = max(since, math.floor(value))
-                    if operator in ("eq", "lt", "lte"):
-                        until = min(until, math.ceil(value))
-                case _:
-                    pass
-        return since, until
+            among = Sql(f"c.pk IN ({waiting.text})", waiting.params)
+            condition = joined([among, condition], " AND ")
+        return self._run(lead, condition, compiler, pages.terms_of(compiler, sort), after, wanted)
 
     def _pays(self, wanted: int, counting: str, of: int) -> bool:
         """Whether to follow an index in its order and check each row, rather than take the few rows and sort them.
@@ -338,11 +390,11 @@ class _Planner:
         # By the score's own column, so that conditions on feedback come before the call is read.
         _, condition, compiler = self.start(call="x.call")
         is_its = Sql(compiler.feedback.sorted_rows("x", first.field))
-        lead = _Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
+        lead = pages.Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
         condition = joined([Sql("x.series = ?", (series,)), is_its, condition], " AND ")
         terms = [
-            _Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
-        ] + _terms(compiler, rest, tie="x.call", descending=sort[-1].descending)
+            pages.Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
+        ] + pages.terms_of(compiler, rest, tie="x.call", descending=sort[-1].descending)
         return self._run(lead, condition, compiler, terms, after, wanted)
 
     def unscored_hits(
@@ -358,7 +410,7 @@ class _Planner:
                 (series,),
             )
             condition = joined([condition, absent], " AND ")
-        terms = _terms(compiler, sort[1:], descending=sort[-1].descending)
+        terms = pages.terms_of(compiler, sort[1:], descending=sort[-1].descending)
         # A position is the same whichever way a page was found, so that the way may change between pages.
         head = (missing_kind(sort[0]), 0.0, "")
         rest = None if after is None else after[len(head) :]
@@ -367,37 +419,14 @@ class _Planner:
 
     def _run(
         self,
-        lead: _Lead,
+        lead: pages.Lead,
         condition: Sql,
         compiler: Compiler,
-        terms: list[_Term],
+        terms: list[pages.Term],
         after: list[Param] | None,
         wanted: int,
     ) -> list[Hit]:
-        if after is not None:
-            condition = joined([condition, _beyond(terms, after)], " AND ")
-        columns = [term.sql for term in terms]
-        order = ", ".join(
-            f"{index + 1} {'DESC' if term.descending else 'ASC'}"
-            for index, term in enumerate(terms)
-        )
-        joins = Sql(
-            "".join(f" {join.text}" for join in compiler.joins),
-            tuple(param for join in compiler.joins for param in join.params),
-        )
-        text = (
-            f"SELECT {', '.join(column.text for column in columns)} {lead.text}"
-            f"{_payload_join(compiler)}{joins.text} WHERE {condition.text} ORDER BY {order} LIMIT ?"
-        )
-        params = (
-            *(param for column in columns for param in column.params),
-            *lead.params,
-            *joins.params,
-            *condition.params,
-            wanted,
-        )
-        rows = self._connection.execute(text, params)
-        return [Hit(pk=row[-1], position=tuple(row)) for row in rows]
+        return pages.run(self._connection, lead, condition, compiler, terms, after, wanted)
 
     def _few_calls(self, *, with_text: bool) -> Sql | None:
         """The smallest set of calls, below the bound, that a score or text condition leaves."""
@@ -409,13 +438,12 @@ class _Planner:
             found = compiler.score_set(node)
             if found is not None:
                 candidates.append(found)
-        text = self._text_set() if with_text else None
-        if text is not None and self._waiting <= FEW:
-            candidates.append(text)
+        if with_text and self._texts.is_ready:
+            candidates.append(self._texts.every())
         best: tuple[int, Sql] | None = None
         for candidate in candidates:
             bound = FEW if best is None else best[0]
-            size = self._count(candidate, bound)
+            size = count_up_to(self._connection, candidate, bound)
             if size <= bound:
                 best = (size, candidate)
         if best is None:
@@ -428,46 +456,6 @@ class _Planner:
         return self._connection.execute(
             f"SELECT count(*) FROM ({candidate.text} LIMIT ?)", (*candidate.params, bound + 1)
         ).fetchone()[0]
-
-    def _text_needs(self) -> list[str] | None:
-        """What the text index must have of a call that matches; None where it cannot tell."""
-        if not any(_reads_text(node) for node in self._conjuncts):
-            return None
-        level = self._connection.execute(_SQL["search_level"], (self._project,)).fetchone()[0]
-        if level == words.OFF:
-            return None
-
-        def lookup(part: words.Part) -> list[str] | None:
-            return indexing.words_with(self._connection, self._project, part)
-
-        return words.needs(And(tuple(self._conjuncts)), level, lookup)
-
-    def _count_waiting(self) -> int:
-        """How many calls wait for the text index, counted up to `FEW` + 1."""
-        return self._count(_waiting_of(self._project), FEW)
-
-    def _text_set(self, window: indexing.Window | None = None) -> Sql | None:
-        """The calls that the text index has for the condition, with those that wait for it where no window is given."""
-        if self._text is None:
-            return None
-        within, bounds = "", ()
-        if window is not None:
-            within, bounds = " AND w.rowid BETWEEN ? AND ?", (window.first, window.last)
-        if len(self._text) == 1:
-            found = Sql(
-                f"SELECT w.rowid AS call FROM words w WHERE words MATCH ?{within}",
-                (self._text[0], *bounds),
-            )
-        else:
-            # One search for each: an OR of many takes FTS5 time in proportion to their square.
-            found = Sql(
-                f"SELECT w.rowid AS call FROM json_each(?) t CROSS JOIN words w ON words MATCH t.value{within}",
-                (json.dumps(self._text), *bounds),
-            )
-        if window is not None:
-            return found
-        waiting = _waiting_of(self._project)
-        return Sql(f"{found.text} UNION ALL {waiting.text}", (*found.params, *waiting.params))
 
     def _is_selective(self) -> bool:
         return any(_column(node) in _SELECTIVE for node in self._conjuncts)
@@ -482,7 +470,8 @@ class _Planner:
         if not nodes:
             return FEW + 1
         condition = Compiler(self._catalog).condition(And(nodes), top=True)
-        return self._count(
+        return count_up_to(
+            self._connection,
             Sql(
                 f"SELECT 1 FROM calls c WHERE c.project = ? AND {_VISIBLE} AND {condition.text}",
                 (self._project, *condition.params),
@@ -490,15 +479,11 @@ class _Planner:
             FEW,
         )
 
-    def _count_text(self) -> int:
-        """How many calls the text index has in the time that is asked for, counted up to `FEW` + 1."""
-        since, until = self._time_bounds()
-        windows = indexing.windows(self._connection, self._project, since=since, until=until)
-        if not windows:
-            return 0
-        first, last = min(each.first for each in windows), max(each.last for each in windows)
-        text = self._text_set(indexing.Window(since, until, first, last))
-        return 0 if text is None else self._count(text, FEW)
+
+def _is_before(value: Value, position: object, descending: bool) -> bool:
+    """Whether a value comes before a position in an order."""
+    other = cast("Value", position)
+    return value > other if descending else value < other
 
 
 def _conjuncts(where: Node | None) -> list[Node]:
@@ -507,25 +492,6 @@ def _conjuncts(where: Node | None) -> list[Node]:
     if isinstance(where, And):
         return [each for node in where.nodes for each in _conjuncts(node)]
     return [where]
-
-
-def _reads_text(node: Node) -> bool:
-    """Whether a condition may be about texts that the index knows."""
-    match node:
-        case And(nodes) | Or(nodes):
-            return any(map(_reads_text, nodes))
-        case Compare(field, "eq", _) | In(field, _) | Contains(field, _, _):
-            return words.is_indexed(field)
-        case _:
-            return False
-
-
-def _in_order(hits: Iterable[Hit], directions: list[bool]) -> list[Hit]:
-    """Hits in the order of their positions."""
-    found = list(hits)
-    for index in reversed(range(len(directions))):
-        found.sort(key=lambda hit: cast("Any", hit.position[index]), reverse=directions[index])
-    return found
 
 
 def _column(node: Node, *, any_: bool = False) -> str | None:
@@ -537,68 +503,3 @@ def _column(node: Node, *, any_: bool = False) -> str | None:
             return name if any_ or None not in values else None
         case _:
             return None
-
-
-def _terms(
-    compiler: Compiler,
-    sort: tuple[SortKey, ...],
-    *,
-    tie: str = "c.pk",
-    descending: bool | None = None,
-) -> list[_Term]:
-    terms = [_Term(sql, key.descending) for key in sort for sql in compiler.sort_terms(key)]
-    last = sort[-1].descending if descending is None else descending
-    return [*terms, _Term(Sql(tie), last)]
-
-
-def _beyond(terms: list[_Term], after: list[Param]) -> Sql:
-    """The rows that come after a position in the order of the terms."""
-    if len(after) != len(terms):
-        raise QueryError("the cursor is not of this query; ask for the first page", at="cursor")
-    if len({term.descending for term in terms}) == 1:
-        sign = "<" if terms[0].descending else ">"
-        left = ", ".join(term.sql.text for term in terms)
-        marks = ", ".join("?" * len(terms))
-        params = tuple(param for term in terms for param in term.sql.params)
-        return Sql(f"({left}) {sign} ({marks})", (*params, *after))
-    choices: list[Sql] = []
-    for index, (term, value) in enumerate(zip(terms, after, strict=True)):
-        equal = [
-            Sql(f"{before.sql.text} = ?", (*before.sql.params, known))
-            for before, known in zip(terms[:index], after[:index], strict=True)
-        ]
-        sign = "<" if term.descending else ">"
-        beyond = Sql(f"{term.sql.text} {sign} ?", (*term.sql.params, value))
-        choices.append(joined([*equal, beyond], " AND "))
-    return joined(choices, " OR ")
-
-
-def _payload_join(compiler: Compiler) -> str:
-    return " LEFT JOIN payloads p ON p.call = c.pk" if compiler.reads_payload else ""
-
-
-def _signature(where: Node | None, sort: tuple[SortKey, ...]) -> str:
-    return hashlib.sha256(repr((where, sort)).encode("utf-8", "replace")).hexdigest()[:12]
-
-
-def _write_cursor(signature: str, hit: Hit) -> str:
-    # The standard library's JSON, since a score may be infinite and msgspec writes that as null.
-    return json.dumps([signature, *hit.position]).encode().hex()
-
-
-def _read_cursor(cursor: str | None, signature: str) -> list[Param] | None:
-    if cursor is None:
-        return None
-    try:
-        its_signature, *position = cast("list[Any]", json.loads(bytes.fromhex(cursor)))
-    except (ValueError, TypeError) as error:
-        raise QueryError(
-            f"cursor {cursor[:40]!r} is not one that Kibitz gave out", at="cursor"
-        ) from error
-    if its_signature != signature or not all(
-        isinstance(each, int | float | str) for each in position
-    ):
-        raise QueryError(
-            "the cursor belongs to another filter or sort; ask for the first page", at="cursor"
-        )
-    return position

@@ -20,6 +20,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -82,13 +83,16 @@ def _texts(text: str | None, *, without: str | None = None) -> str:
 def parts(text: str) -> tuple[str, set[str]]:
     """The joints and pairs of a text as tokens in a text of their own, and its words."""
     runs = _RUN.findall(_lower(text))
-    tokens = {a[-2:] + _JOINT + b[:2] for a, b in zip(runs, runs[1:], strict=False)}
+    tokens = {a[-2:] + _JOINT + b[:2] for a, b in pairwise(runs)}
     words = set(runs)
+    # This runs for every call that is recorded: what is plain is not looked at word by word.
     if not text.isascii():
         tokens = {token for token in tokens if _is_joint(token)}
-    odd = [word for word in words if not _is_sure(word)]
+        odd = {word for word in words if not _is_sure(word)}
+    else:
+        odd = {word for word in words if len(word) > _MAX_WORD}
+    words -= odd
     for word in odd:
-        words.discard(word)
         tokens.update(_pairs(word))
     return " ".join(tokens), words
 
