@@ -7,7 +7,17 @@ by one template. What decides is pure and apart: `addresses` (state and address)
 
 from __future__ import annotations
 
-from kibitz.server.pages import assets, call, calls, feedback, feedback_forms, login, op, projects
+from kibitz.server.pages import (
+    annotation_forms,
+    assets,
+    call,
+    calls,
+    feedback,
+    feedback_forms,
+    login,
+    op,
+    projects,
+)
 from kibitz.server.pages.errors import page as error_page
 
 handlers = [
@@ -20,6 +30,7 @@ handlers = [
     feedback.show_feedback,
     feedback.send_card,
     feedback_forms.add_feedback,
+    annotation_forms.add_annotations,
     op.show_op,
     login.show_login,
     login.choose_theme,

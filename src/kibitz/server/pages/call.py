@@ -15,8 +15,17 @@ from kibitz.base.errors import NotFound, RefError
 from kibitz.base.ids import new_id
 from kibitz.base.records import Call, CallStatus, ExceptionInfo
 from kibitz.query.nodes import CallQuery, ColumnField, Compare, SortKey
-from kibitz.server.pages import addresses, feedback_rows, formats, frames, timeline, values
+from kibitz.server.pages import (
+    addresses,
+    annotating,
+    feedback_rows,
+    formats,
+    frames,
+    timeline,
+    values,
+)
 from kibitz.server.pages.addresses import CallsAddress, Condition
+from kibitz.server.pages.annotating import Panel, Refused
 from kibitz.server.pages.feedback_rows import Judgement, Reaction
 from kibitz.server.pages.frames import AnyRequest, Frame
 from kibitz.server.pages.timeline import Timeline
@@ -102,6 +111,8 @@ class CallPane:
     reactions: tuple[Reaction, ...]
     emoji: tuple[str, ...]
     form: FormState
+    panel: Panel
+    """Where the call is annotated."""
     children: tuple[Call, ...]
     more_children_url: str
     """All calls it made, as a list; empty where they are all shown."""
@@ -210,17 +221,19 @@ def send_call(
     call_id: str,
     *,
     form: FormState | None = None,
+    refused: Refused | None = None,
     status: int = 200,
 ) -> Response[bytes]:
     """The page of a call, or the part of it that a script asks for.
 
     Args:
         form: what a form held that could not be stored.
+        refused: the same of the panel for annotations.
     """
     store = frames.store_of(request)
-    pane = load_pane(request, store, project, call_id, form=form)
+    pane = load_pane(request, store, project, call_id, form=form, refused=refused)
     title = f"{pane.name} · {project}"
-    if frames.targets(request, PANE_ID, FEEDBACK_ID):
+    if frames.targets(request, PANE_ID, FEEDBACK_ID, annotating.PANEL_ID):
         frame = frames.frame(request, title, project=project, place="calls")
         return frames.send(request, PanePage(frame=frame, pane=pane), status=status)
     calls = store.calls.trace(project, pane.call.trace_id, limit=FIRST_ROWS + 1)
@@ -254,6 +267,7 @@ def load_pane(
     *,
     drawer_of: CallsAddress | None = None,
     form: FormState | None = None,
+    refused: Refused | None = None,
 ) -> CallPane:
     """Everything about a call; raises `NotFound`.
 
@@ -292,6 +306,7 @@ def load_pane(
         reactions=feedback_rows.reactions(feedback),
         emoji=EMOJI,
         form=form or _form(request, url, back),
+        panel=annotating.panel(request, store, call, listed=drawer_of, refused=refused),
         children=tuple(children.items),
         more_children_url=(
             _only(every, "parent_id", call.id).url if children.next_cursor is not None else ""

@@ -32,8 +32,10 @@ TIMES: dict[str, timedelta] = {
     "30d": timedelta(days=30),
 }
 TIME_WORDS = {"": "All time", "30d": "30 days", "7d": "7 days", "24h": "24 hours"}
-AT_ONCE = 0
-"""Judgements whose charts are drawn with the page; those of more come when they are in sight."""
+AT_ONCE = 3
+"""Types whose charts are drawn with the page; those of the others come when they are in sight."""
+AT_ONCE_CALLS = 20_000
+"""The same for the calls that they judge."""
 AUTHORS = 5
 
 
@@ -52,7 +54,8 @@ class Drawn:
 
     distribution: Distribution
     trend: Trend
-    authors: Groups
+    groups: Groups
+    """By author, or by version where a program judges."""
     judged: tuple[tuple[str, str], ...]
     """How many authors and versions, in words."""
 
@@ -209,7 +212,8 @@ def leaf_of(project: str, column: ScoreColumn, since: datetime | None) -> Leaf:
 
 def main(columns: Sequence[ScoreColumn]) -> ScoreColumn:
     """The leaf of a type that a glance should fall on: numbers and truths before texts, then the most used."""
-    return min(columns, key=lambda each: (each.kinds == ["text"], -each.count))
+    emoji = next((e for e in columns if (e.type, e.path) == (judgements.REACTION, "neutral")), None)
+    return emoji or min(columns, key=lambda each: (each.kinds == ["text"], -each.count))
 
 
 def source_of(type_: str) -> str:
@@ -228,10 +232,10 @@ def _cards(
     for each in columns:
         by_type.setdefault(each.type, []).append(each)
     cards: list[Card] = []
-    room = AT_ONCE
+    room = AT_ONCE_CALLS
     for found in sorted(by_type.values(), key=lambda each: -max(one.count for one in each)):
         card = _card(project, found, time)
-        if card.count <= room:
+        if card.count <= room and len(cards) < AT_ONCE:
             room -= card.count
             card = replace(card, drawn=_draw(store, leaf_of(project, main(found), since)))
         cards.append(card)
@@ -267,13 +271,14 @@ def _card(project: str, columns: Sequence[ScoreColumn], time: str) -> Card:
 
 
 def _draw(store: Store, leaf: Leaf) -> Drawn:
-    whole = store.calls.aggregate(figures.whole(leaf))
-    days = store.calls.aggregate(figures.by(leaf, "day", figures.MAX_POINTS))
-    authors = store.calls.aggregate(figures.by(leaf, "author", AUTHORS))
+    whole = store.feedback.aggregate(figures.whole(leaf))
+    days = store.feedback.aggregate(figures.by(leaf, "day", figures.MAX_POINTS))
+    grouped = "version" if leaf.type.startswith(judgements.RUNNABLE) else "author"
+    groups = store.feedback.aggregate(figures.by(leaf, grouped, AUTHORS))
     return Drawn(
         distribution=figures.distribution(leaf, whole),
         trend=figures.trend(leaf, days, "day"),
-        authors=figures.groups(leaf, authors, "author", total=figures.authors_of(whole)),
+        groups=figures.groups(leaf, groups, grouped),
         judged=figures.judged(whole),
     )
 

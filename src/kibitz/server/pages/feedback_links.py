@@ -12,7 +12,8 @@ from kibitz.base.records import ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import ColumnField, FeedbackField, Literal_, Over
 from kibitz.server.pages import addresses, formats
-from kibitz.server.pages.addresses import CallsAddress, Condition
+from kibitz.server.pages.addresses import CallsAddress
+from kibitz.server.pages.conditions import Condition
 
 LeafKind = Literal["number", "bool", "text"]
 

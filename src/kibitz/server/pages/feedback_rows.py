@@ -64,6 +64,8 @@ def judgement(project: str, feedback: Feedback) -> Judgement:
         ((key, only),) = payload.items()  # pyright: ignore[reportUnknownVariableType] JSON
         if key in ("output", "value", "note", "emoji"):
             value = only  # pyright: ignore[reportUnknownVariableType] JSON
+    if type_ == judgements.REACTION and isinstance(payload, dict):
+        value = payload.get("emoji", "")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] JSON
     plain = _is_plain(value)
     leaves = _leaves(value)
     return Judgement(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from kibitz.base import clock, judgements, refs
+from kibitz.base import clock, reactions, refs
 from kibitz.base.errors import RefError
 from kibitz.base.records import Aggregation, Category, Group, Measured
 from kibitz.query.aggregation import (
@@ -277,12 +277,16 @@ def _truths(leaf: Leaf, measures: Sequence[Measured]) -> Distribution:
 
 def _texts(leaf: Leaf, measures: Sequence[Measured]) -> Distribution:
     _, _, _, values, different = measures
-    said: list[tuple[str, str]] = []
-    if different.value is not None:
-        said.append(("different", f"{different.value:,}"))
+    several = formats.count(int(different.value or 0), "different text")
+    # Where hardly anything is said twice, as in notes, bars would all be one high.
+    if values.other and (not values.categories or values.categories[0].n * 20 < values.n):
+        return Distribution(said=(("", several),))
+    said: tuple[tuple[str, str], ...] = ()
     if values.categories:
-        said.append(("most often", shortened(_name(values.categories[0].value))))
-    return Distribution(said=tuple(said), parts=_parts(leaf, values.categories, values.other))
+        said = (("most often", shortened(_name(values.categories[0].value), 24)),)
+    return Distribution(
+        said=(("", several), *said), parts=_parts(leaf, values.categories, values.other)
+    )
 
 
 def _parts(leaf: Leaf, categories: Sequence[Category], other: int) -> tuple[Part, ...]:
@@ -297,7 +301,7 @@ def _parts(leaf: Leaf, categories: Sequence[Category], other: int) -> tuple[Part
             said=_percent(each.n, total),
             count=each.n,
             style="no" if each.value is False else "",
-            is_emoji=isinstance(each.value, str) and judgements.is_emoji(each.value),
+            is_emoji=isinstance(each.value, str) and reactions.is_emoji(each.value),
         )
         for each in categories
     ]
@@ -329,11 +333,6 @@ def shortened(text: str, limit: int = MAX_NAME) -> str:
     """A name that fits beside a bar."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def authors_of(found: Aggregation) -> int:
-    """How many authors there are, from the answer to `whole`."""
-    return int(found.groups[0].measures[1].value or 0) if found.groups else 0
 
 
 def judged(found: Aggregation) -> tuple[tuple[str, str], ...]:
@@ -368,11 +367,12 @@ def trend(leaf: Leaf, found: Aggregation, unit: Literal["day", "hour"]) -> Trend
     else:
         line = charts.series(points, width=WIDTHS[unit])
     last = points[-1]
-    first = f"since {points[0].at.day} {points[0].at:%b %Y}"
-    name = "last" if unit == "day" else "last hour"
+    first = f"{points[0].at.day} {points[0].at:%b %Y}"
+    name = f"last {unit}"
+    newest = f"{last.count:,}" if leaf.kind == "text" else _measured(leaf, found_of(found, last.at))
     return Trend(
         title=title,
-        said=((name, _measured(leaf, found_of(found, last.at))), ("", first)),
+        said=((name, newest), ("since", first)),
         line=line,
         table=Table(
             heads=(unit.capitalize(), _measure_name(leaf), "Judged"),
@@ -434,7 +434,8 @@ def _measured(leaf: Leaf, group: Group) -> str:
     """The main figure of a group in words."""
     main = group.measures[1]
     if leaf.kind == "text":
-        return shortened(_name(main.categories[0].value), 24) if main.categories else "–"
+        most = main.categories[0] if main.categories else None
+        return f"mostly {shortened(_name(most.value), 24)}" if most and most.n > 1 else ""
     if main.value is None:
         return "–"
     if leaf.kind == "bool":
@@ -442,20 +443,15 @@ def _measured(leaf: Leaf, group: Group) -> str:
     return charts.with_interval(main.value, main.low, main.high)
 
 
-def groups(leaf: Leaf, found: Aggregation, grouped: By, *, total: int | None = None) -> Groups:
-    """Judges, ops or versions beside each other, those with the most judgements first.
-
-    Args:
-        total: how many there are, where these are the first of more.
-    """
+def groups(leaf: Leaf, found: Aggregation, grouped: By) -> Groups:
+    """Judges, ops or versions beside each other, those with the most judgements first."""
     shown = [each for each in found.groups if each.measures[0].value]
     title = f"By {grouped}"
     said: tuple[tuple[str, str], ...] = ()
     if not shown:
         return Groups(title=title, said=(("", "nothing said"),))
     if found.truncated:
-        more = f"the {len(shown)} with the most" + (f" of {total:,}" if total else "")
-        said = (("", more),)
+        said = (("", f"the {len(shown)} with the most"),)
     if leaf.kind == "text":
         whole_ = max(int(each.measures[0].value or 0) for each in shown)
         return Groups(

@@ -200,12 +200,22 @@ function select(at, { replace = false, delay = 0, focus = true } = {}) {
   clearTimeout(soon);
   const id = current;
   soon = setTimeout(async () => {
-    const pane = await swapPart(pathOf(id), "call");
+    const url = pathOf(id) + annotating();
+    const pane = await swapPart(url, "call");
     if (!pane) return;
-    history[replace ? "replaceState" : "pushState"](null, "", pathOf(id));
+    history[replace ? "replaceState" : "pushState"](null, "", url);
     shown = location.pathname;
     pane.scrollTop = 0;
   }, delay);
+}
+
+// The panel stays open, and knows which list the reader came from.
+function annotating() {
+  const from = new URL(document.getElementById("annotate-open")?.href ?? location.href).searchParams.get("from");
+  const kept = new URLSearchParams();
+  if (document.querySelector("#annotate:not([hidden])")) kept.set("annotate", "on");
+  if (from) kept.set("from", from);
+  return kept.size ? `?${kept}` : "";
 }
 
 function sayNeighbours(at) {
