@@ -196,8 +196,36 @@ CREATE TABLE rollups (
     errors INTEGER NOT NULL,
     running INTEGER NOT NULL,
     latency INTEGER NOT NULL,                       -- microseconds, over calls that ended
+    squares_high INTEGER NOT NULL DEFAULT 0,        -- of latency, over 2**30 …
+    squares_low INTEGER NOT NULL DEFAULT 0,         -- … and the rest
+    lengthy INTEGER NOT NULL DEFAULT 0,             -- calls too long for their square to be there
     bytes INTEGER NOT NULL,                         -- of payloads as stored
     PRIMARY KEY (project, op, hour)
+) WITHOUT ROWID;
+
+-- Sums of the scores of the newest judgement of each type on each call, by the day (since 1970, UTC) on which the
+-- call started; see storage/sqlite/aggregating_sums.py. Of numbers only.
+CREATE TABLE score_sums (
+    series INTEGER NOT NULL REFERENCES series (pk),
+    day INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    fractions INTEGER NOT NULL,                     -- how many are no whole numbers
+    infinite INTEGER NOT NULL,                      -- how many are; these are in no sum
+    total TEXT NOT NULL,                            -- exact: an integer over a power of two, both in hexadecimal
+    squares TEXT NOT NULL,
+    PRIMARY KEY (series, day)
+) WITHOUT ROWID;
+
+-- How many of these scores are of each value: booleans and short texts themselves, numbers by their first two
+-- digits. kind 4 counts the texts that are too long to be categories.
+CREATE TABLE score_buckets (
+    series INTEGER NOT NULL REFERENCES series (pk),
+    kind INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    num REAL NOT NULL,
+    text TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (series, kind, day, num, text)
 ) WITHOUT ROWID;
 
 CREATE TABLE objects (

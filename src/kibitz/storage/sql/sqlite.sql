@@ -63,11 +63,60 @@ DELETE FROM calls WHERE pk = ?
 DELETE FROM rollups WHERE project = ? AND calls = 0
 
 -- name: add_to_rollup
-INSERT INTO rollups (project, op, hour, calls, errors, running, latency, bytes)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rollups (project, op, hour, calls, errors, running, latency, bytes, squares_high, squares_low, lengthy)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, errors = errors + excluded.errors,
     running = running + excluded.running, latency = latency + excluded.latency,
-    bytes = bytes + excluded.bytes
+    bytes = bytes + excluded.bytes, squares_high = squares_high + excluded.squares_high,
+    squares_low = squares_low + excluded.squares_low, lengthy = lengthy + excluded.lengthy
+
+-- name: score_sum
+SELECT total, squares FROM score_sums WHERE series = ? AND day = ?
+
+-- name: change_score_sum
+INSERT INTO score_sums (series, day, n, fractions, infinite, total, squares) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET n = n + excluded.n, fractions = fractions + excluded.fractions,
+    infinite = infinite + excluded.infinite, total = excluded.total, squares = excluded.squares
+
+-- name: change_score_bucket
+INSERT INTO score_buckets (series, kind, day, num, text, n) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET n = n + excluded.n
+
+-- name: drop_empty_score_sum
+DELETE FROM score_sums WHERE series = ? AND day = ? AND n = 0
+
+-- name: drop_empty_score_bucket
+DELETE FROM score_buckets WHERE series = ? AND kind = ? AND day = ? AND num = ? AND text = ? AND n = 0
+
+-- name: starts_of_calls
+-- When these calls (a JSON list of pks) started, those that have arrived.
+SELECT c.pk, c.started_at FROM json_each(?) e CROSS JOIN calls c
+ON c.pk = e.value AND c.started_at IS NOT NULL
+
+-- name: kept_scores
+-- The scores of these calls (a JSON list of pks) that sums are kept of: (series, call, kind, num, text).
+SELECT x.series, x.call, x.kind, x.num, x.text
+FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value AND f.stands = 2
+CROSS JOIN series s ON s.type = f.type
+CROSS JOIN scores x ON x.series = s.pk AND x.call = f.call AND x.source = f.pk AND x.role IN (1, 4)
+
+-- name: every_kept_score
+SELECT x.series, c.started_at, x.kind, x.num, x.text
+FROM scores x CROSS JOIN calls c ON c.pk = x.call
+WHERE x.role IN (1, 4) AND c.started_at IS NOT NULL
+
+-- name: calls_by_op_and_hour
+-- (op, hour or day, calls, errors, running, latency, squares high, squares low, lengthy) between two hours.
+SELECT r.op, CASE WHEN ?4 = 1 THEN r.hour ELSE (r.hour - (r.hour < 0) * (?4 - 1)) / ?4 END AS at, sum(r.calls), sum(r.errors), sum(r.running), sum(r.latency), sum(r.squares_high),
+    sum(r.squares_low), sum(r.lengthy)
+FROM rollups r WHERE r.project = ?1 AND r.hour >= ?2 AND r.hour < ?3 GROUP BY r.op, at HAVING sum(r.calls) > 0
+
+-- name: score_sums_by_day
+SELECT day, n, fractions, infinite, total, squares FROM score_sums WHERE series = ? AND day >= ? AND day < ?
+
+-- name: score_buckets_by_day
+SELECT kind, day, num, text, n FROM score_buckets WHERE series = ? AND kind IN (SELECT value FROM json_each(?))
+AND day >= ? AND day < ?
 
 -- name: await_words
 INSERT INTO unworded (project, call) VALUES (?, ?) ON CONFLICT DO NOTHING
@@ -220,8 +269,8 @@ UPDATE feedback_types SET rows = rows + ?, unindexed = unindexed + ? WHERE pk = 
 INSERT INTO scores (series, call, source, place, role, kind, num, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: standing_scores
--- The scores of a call that come from one feedback type, as (series, kind, role, place).
-SELECT x.series, x.kind, x.role, x.place FROM series s CROSS JOIN scores x ON x.series = s.pk AND x.call = ?
+-- The scores of a call that come from one feedback type, as (series, kind, role, place, num, text).
+SELECT x.series, x.kind, x.role, x.place, x.num, x.text FROM series s CROSS JOIN scores x ON x.series = s.pk AND x.call = ?
 WHERE s.type = ?
 
 -- name: delete_score
@@ -246,6 +295,9 @@ INSERT INTO files (project, digest, media_type, content) VALUES (?, ?, ?, ?) ON 
 -- How many calls have a value in a series.
 SELECT coalesce(max(bools + numbers + texts), 0) FROM series WHERE pk = ?
 
+-- name: kinds_of_series
+SELECT bools, numbers, texts FROM series WHERE pk = ?
+
 -- name: count_calls
 SELECT coalesce(sum(calls), 0) FROM rollups WHERE project = ?
 
@@ -256,6 +308,32 @@ SELECT pk FROM calls WHERE project = ? AND id = ? AND started_at IS NOT NULL
 -- (op, calls), most called first.
 SELECT o.name, sum(r.calls) AS n FROM rollups r JOIN ops o ON o.pk = r.op
 WHERE r.project = ? GROUP BY o.pk HAVING n > 0 ORDER BY n DESC, o.name
+
+-- name: status_counts
+-- (calls, errors, running).
+SELECT coalesce(sum(calls), 0), coalesce(sum(errors), 0), coalesce(sum(running), 0)
+FROM rollups WHERE project = ?
+
+-- name: type_counts
+-- (type, feedback), most used first.
+SELECT name, rows FROM feedback_types WHERE project = ? AND rows > 0 ORDER BY rows DESC, name
+
+-- name: author_names
+SELECT DISTINCT name FROM authors WHERE project = ? ORDER BY name LIMIT ?
+
+-- name: texts_of_series
+-- The different texts of a series, in order: each step is one search of the index.
+WITH RECURSIVE found (text) AS (
+    SELECT min(text) FROM scores WHERE series = ?1 AND kind = ?2 AND num = 0
+    UNION ALL
+    SELECT (SELECT min(s.text) FROM scores s
+            WHERE s.series = ?1 AND s.kind = ?2 AND s.num = 0 AND s.text > found.text)
+    FROM found WHERE found.text IS NOT NULL LIMIT ?3
+)
+SELECT text FROM found WHERE text IS NOT NULL
+
+-- name: count_text
+SELECT count(*) FROM (SELECT 1 FROM scores WHERE series = ? AND kind = ? AND num = 0 AND text = ? LIMIT ?)
 
 -- name: by_op_and_day
 -- (op, day in UTC, calls, errors, mean latency in ms of the calls that ended).

@@ -12,6 +12,7 @@ import msgspec
 from kibitz.base import usage
 from kibitz.base.usage import Usage
 from kibitz.storage import statements
+from kibitz.storage.sqlite import aggregating_sums
 from kibitz.storage.sqlite.merging import FIELDS, CallRow, merge
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import PreparedCall
@@ -134,6 +135,14 @@ class CallWriter:
             ],
         )
         self._write_rollups([*new, *changed])
+        aggregating_sums.move(
+            self._connection,
+            {
+                state.pk: (state.stood.started_at, state.row.started_at)
+                for _, state in changed
+                if state.stood is not None and state.stood.started_at != state.row.started_at
+            },
+        )
         if self._last_pk is not None:
             self._connection.execute(_SQL["keep_last_pk"], ("calls", self._last_pk))
 
@@ -155,7 +164,7 @@ class CallWriter:
         return {project for project, level in levels.items() if level}
 
     def _write_rollups(self, written: list[tuple[tuple[int, str], _State]]) -> None:
-        sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 5)
+        sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 8)
         for (project, _), state in written:
             for row, sign in ((state.stood, -1), (state.row, 1)):
                 if row is None or row.started_at is None:
@@ -168,6 +177,9 @@ class CallWriter:
                 entry[2] += sign * (status == "running")
                 entry[3] += sign * (row.latency or 0)
                 entry[4] += sign * row.stored_bytes
+                squares = aggregating_sums.squares(row.latency or 0)
+                for index, part in enumerate(squares, start=5):
+                    entry[index] += sign * part
         self._connection.executemany(
             _SQL["add_to_rollup"], [(*key, *entry) for key, entry in sums.items() if any(entry)]
         )

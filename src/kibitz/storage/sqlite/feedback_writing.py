@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from kibitz.base import refs
 from kibitz.query.pieces import BOOL, NUMBER, TEXT
 from kibitz.storage import leaves, standing, statements
+from kibitz.storage.sqlite.aggregating_sums import KEPT_ROLES, ScoreSums
 from kibitz.storage.sqlite.call_writing import CallWriter
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import PreparedFeedback
@@ -34,6 +36,39 @@ class _Pending:
     pk: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who has said a feedback, and about what."""
+
+    author: str
+    author_kind: str
+    type: str
+    target: str
+    """The id of the call, or the reference of anything else."""
+
+
+STORE = "kibitz", "program"
+"""Author and kind of what the store says itself."""
+
+
+def _taken_back(item: PreparedFeedback, feedback_id: str, why: str) -> PreparedFeedback:
+    """The retraction of another feedback on the same target, by the author of this one."""
+    return replace(
+        item,
+        id=refs.digest(f"{why}:{feedback_id}".encode())[:32],
+        annotation_ref=None,
+        runnable_ref=None,
+        call_id=None,
+        trigger_ref=None,
+        retracts=feedback_id,
+        corrects=None,
+        answer=None,
+        payload="{}",
+        leaves={},
+        complete=True,
+    )
+
+
 @dataclass(slots=True)
 class FeedbackWriter:
     """Collects the feedback of one transaction; `flush` writes it after the calls."""
@@ -44,6 +79,10 @@ class FeedbackWriter:
     _pending: dict[tuple[int, str], _Pending] = field(
         default_factory=dict[tuple[int, str], _Pending]
     )
+    _sums: ScoreSums = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sums = ScoreSums(self.connection)
 
     def add(self, project: int, item: PreparedFeedback) -> None:
         """Take one feedback in. An id that is there already is taken for a second delivery."""
@@ -67,6 +106,55 @@ class FeedbackWriter:
             self.names.author(self.connection, project, item.author, item.author_kind),
         )
 
+    def about(self, project: int, feedback_id: str) -> Said | None:
+        """Who has said a feedback and about what, also in this transaction; None where it has not arrived."""
+        pending = self._pending.get((project, feedback_id))
+        if pending is not None:
+            item = pending.item
+            target = item.target.name if item.target.kind == "call" else item.target_ref
+            return Said(item.author, item.author_kind, item.type, target)
+        row = self.connection.execute(_SQL["who_said"], (project, feedback_id)).fetchone()
+        if row is None:
+            return None
+        author, kind, type_name, call_id, target = row
+        return Said(author, kind, type_name, target if call_id is None else call_id)
+
+    def take_back(self, project: int, item: PreparedFeedback) -> None:
+        """Take back the note or reaction that this one corrects: of these, each stands for itself."""
+        assert item.corrects is not None
+        self.add(project, _taken_back(item, item.corrects, f"corrected by {item.id}"))
+
+    def share(self, project: int, item: PreparedFeedback) -> None:
+        """Let only the newest answer to a shared specification stand: what it is said in the place of is taken back.
+
+        The store says so itself, under an id that follows from the answer taken back, so that any order of
+        arrival and a second delivery come to the same.
+        """
+        mine = self._pending.get((project, item.id))
+        if mine is None:
+            return
+        others = [
+            (feedback_id, author, created_at)
+            for feedback_id, author, created_at in self.connection.execute(
+                _SQL["who_stands"], (mine.type, mine.call, mine.target)
+            )
+            if (project, feedback_id) not in self._pending
+        ]
+        others += [
+            (each.item.id, each.author, each.item.created_at)
+            for each in self._pending.values()
+            if each.item.retracts is None
+            and (each.type, each.call, each.target) == (mine.type, mine.call, mine.target)
+        ]
+        newest = max(others, key=lambda each: each[2])
+        if newest[2] == item.created_at:
+            newest = (item.id, mine.author, item.created_at)
+        for feedback_id, author, _ in others:
+            if author != newest[1]:
+                by, kind = STORE
+                said = _taken_back(item, feedback_id, "shared")
+                self.add(project, replace(said, author=by, author_kind=kind))
+
     def flush(self) -> None:
         """Write rows, scores and counts."""
         self._drop_delivered()
@@ -74,17 +162,24 @@ class FeedbackWriter:
             return
         pk = self._last_pk()
         together: defaultdict[tuple[int, int], list[_Pending]] = defaultdict(list)
+        elsewhere: defaultdict[tuple[int | None, int], list[_Pending]] = defaultdict(list)
         for pending in self._pending.values():
             pk += 1
             pending.pk = pk
             if pending.call is not None:
                 together[pending.call, pending.type].append(pending)
+            else:
+                elsewhere[pending.target, pending.type].append(pending)
         stands: dict[int, int] = {}
         scores: list[tuple[int, list[standing.ScoreRow]]] = []
         counts: _Counts = defaultdict(int)
+        self._sums.look_up(call for call, _ in together)
         for (call, type_pk), arrived in together.items():
             judged = self._work_out(call, type_pk, arrived, stands, counts)
             scores.append((call, standing.scores(judged)))
+        for (target, type_pk), arrived in elsewhere.items():
+            before = self.connection.execute(_SQL["feedback_on_target"], (target, type_pk))
+            self._let_stand(before.fetchall(), arrived, stands)
         self.connection.executemany(
             _SQL["insert_feedback"],
             [
@@ -126,6 +221,7 @@ class FeedbackWriter:
             item.created_at,
             stands,
             item.retracts,
+            item.corrects,
             ref(self.connection, item.annotation_ref),
             ref(self.connection, item.runnable_ref),
             item.call_id,
@@ -142,17 +238,32 @@ class FeedbackWriter:
         counts: _Counts,
     ) -> list[standing.Judged]:
         """What stands of a type on a call now that these have arrived; what stood so far is brought to it."""
-        stood: dict[int, int] = {}
-        before: list[standing.Row] = []
+        before: list[tuple[int, str, int, int, str | None, int]] = []
         if not arrived[0].is_new_call:
-            for *row, was in self.connection.execute(_SQL["feedback_on_call"], (call, type_pk)):
-                before.append(standing.Row(*row))
-                stood[row[0]] = was
+            before = self.connection.execute(_SQL["feedback_on_call"], (call, type_pk)).fetchall()
         if len(arrived) == 1 and not before and arrived[0].item.retracts is None:
             only = arrived[0]
             stands[only.pk] = standing.NEWEST
             return [standing.Judged(only.pk, standing.NEWEST, only.item.leaves)]
-        rows = before + [
+        now = self._let_stand(before, arrived, stands)
+        if before:
+            self._remove_scores(call, type_pk, counts)
+        leaves_of = {each.pk: each.item.leaves for each in arrived}
+        return [
+            standing.Judged(pk, how, leaves_of[pk] if pk in leaves_of else self._leaves(pk))
+            for pk, how in now.items()
+            if how != standing.GONE
+        ]
+
+    def _let_stand(
+        self,
+        before: list[tuple[int, str, int, int, str | None, int]],
+        arrived: list[_Pending],
+        stands: dict[int, int],
+    ) -> dict[int, int]:
+        """What stands of feedback of one type on one target, old and new, by pk; the old rows are brought to it."""
+        stood = {row[0]: row[-1] for row in before}
+        rows = [standing.Row(*row[:-1]) for row in before] + [
             standing.Row(
                 each.pk, each.item.id, each.author, each.item.created_at, each.item.retracts
             )
@@ -164,14 +275,7 @@ class FeedbackWriter:
             _SQL["let_stand"],
             [(now[pk], pk) for pk, was in stood.items() if now[pk] != was],
         )
-        if stood:
-            self._remove_scores(call, type_pk, counts)
-        leaves_of = {each.pk: each.item.leaves for each in arrived}
-        return [
-            standing.Judged(pk, how, leaves_of[pk] if pk in leaves_of else self._leaves(pk))
-            for pk, how in now.items()
-            if how != standing.GONE
-        ]
+        return now
 
     def _leaves(self, pk: int) -> dict[leaves.Leaf, leaves.Score]:
         row = self.connection.execute(_SQL["payload_of_feedback"], (pk,)).fetchone()
@@ -200,12 +304,15 @@ class FeedbackWriter:
                 rows.append((series, call, source, place, role, kind, num, text))
                 if role in _COUNTED and place <= 1:
                     counts[series, kind] += 1
+                if role in KEPT_ROLES:
+                    self._sums.count(series, call, kind, num, text, 1)
         self.connection.executemany(_SQL["insert_score"], rows)
         self._count_scores(counts)
 
     def remove_scores(self, judged: set[tuple[int, int]]) -> None:
         """Take the scores of some types on some calls, (call, type) each, out of the table and the counts."""
         counts: _Counts = defaultdict(int)
+        self._sums.look_up(call for call, _ in judged)
         for call, type_pk in judged:
             self._remove_scores(call, type_pk, counts)
         self._count_scores(counts)
@@ -219,10 +326,13 @@ class FeedbackWriter:
                 if n
             ],
         )
+        self._sums.flush()
 
     def _remove_scores(self, call: int, type_pk: int, counts: _Counts) -> None:
         found = self.connection.execute(_SQL["standing_scores"], (call, type_pk)).fetchall()
-        for series, kind, role, place in found:
+        for series, kind, role, place, num, text in found:
             if role in _COUNTED and place <= 1:
                 counts[series, kind] -= 1
+            if role in KEPT_ROLES:
+                self._sums.count(series, call, kind, num, text, -1)
         self.connection.executemany(_SQL["delete_score"], {(series, call) for series, *_ in found})
