@@ -31,7 +31,7 @@ from kibitz.query.nodes import (
     SortKey,
     base,
 )
-from kibitz.query.pieces import Param, Sql, joined, missing_kind
+from kibitz.query.pieces import BOOL, NUMBER, TEXT, Param, Sql, joined, missing_kind
 from kibitz.query.sql import Compiler
 from kibitz.storage import statements
 from kibitz.storage.sqlite import pages
@@ -230,21 +230,52 @@ class _Planner:
         if scores <= FEW:
             return None
         values: list[Value] = []
-        rows = Compiler(self._catalog).feedback.sorted_rows("x", key.field)
-        sign, way = ("<", "DESC") if key.descending else (">", "ASC")
-        next_ = (
-            f"SELECT x.kind, x.num, x.text FROM scores x WHERE x.series = ? AND {rows}"
-            f" AND (x.kind, x.num, x.text) {sign} (?, ?, ?)"
-            f" ORDER BY x.kind {way}, x.num {way}, x.text {way} LIMIT 1"
-        )
-        value: Value | None = (99, 0.0, "") if key.descending else (0, 0.0, "")
+        value = self._next_value(series, key, None)
         while value is not None and len(values) <= FEW_VALUES:
-            value = self._connection.execute(next_, (series, *value)).fetchone()
-            if value is not None:
-                values.append(value)
+            values.append(value)
+            value = self._next_value(series, key, value)
         if len(values) > FEW_VALUES:
             return None
         return [value for value in values if self._leaves_value(key.field, value)]
+
+    def _next_value(self, series: int, key: SortKey, value: Value | None) -> Value | None:
+        """The value that follows one in the order of a key, or the first."""
+        assert isinstance(key.field, FeedbackField)
+        rows = Compiler(self._catalog).feedback.sorted_rows("x", key.field)
+        sign, way = ("<", "DESC") if key.descending else (">", "ASC")
+        kinds = sorted(self._kinds(series, key.field), reverse=key.descending)
+        # One column at a time: a comparison of all three reads every row of the kind.
+        steps: list[tuple[str, tuple[Param, ...]]] = []
+        if value is not None:
+            kind, num, text = value
+            steps.append((f"x.kind = ? AND x.num = ? AND x.text {sign} ?", (kind, num, text)))
+            steps.append((f"x.kind = ? AND x.num {sign} ?", (kind, num)))
+            kinds = kinds[kinds.index(kind) + 1 :]
+        steps += [("x.kind = ?", (kind,)) for kind in kinds]
+        for beyond, params in steps:
+            row = self._connection.execute(
+                f"SELECT x.kind, x.num, x.text FROM scores x WHERE x.series = ? AND {beyond} AND {rows}"
+                f" ORDER BY x.num {way}, x.text {way} LIMIT 1",
+                (series, *params),
+            ).fetchone()
+            if row is not None:
+                return row
+        return None
+
+    def _kinds(self, series: int, field: FeedbackField) -> list[int]:
+        """The kinds of values that a field has: the means of booleans are numbers in the same series."""
+        if field.over != "latest":
+            return [NUMBER]
+        counts = self._connection.execute(_SQL["kinds_of_series"], (series,)).fetchone()
+        return [kind for kind, n in zip((BOOL, NUMBER, TEXT), counts, strict=True) if n]
+
+    def _sorted_rows(self, series: int, field: FeedbackField, compiler: Compiler) -> Sql:
+        """Which of a series' rows `x` hold the field's one value for a call."""
+        rows = compiler.feedback.sorted_rows("x", field)
+        kinds = self._kinds(series, field)
+        if not kinds:
+            return Sql("0")
+        return Sql(f"{rows} AND x.kind BETWEEN {min(kinds)} AND {max(kinds)}")
 
     def _leaves_value(self, field: FeedbackField, value: Value) -> bool:
         """Whether the conditions on the same score leave a value of it."""
@@ -389,7 +420,7 @@ class _Planner:
             return []
         # By the score's own column, so that conditions on feedback come before the call is read.
         _, condition, compiler = self.start(call="x.call")
-        is_its = Sql(compiler.feedback.sorted_rows("x", first.field))
+        is_its = self._sorted_rows(series, first.field, compiler)
         lead = pages.Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
         condition = joined([Sql("x.series = ?", (series,)), is_its, condition], " AND ")
         terms = [
