@@ -41,6 +41,8 @@ _PARENTHESES = (
     '(calls.op == "answer") & (calls.latency > 100)'
 )
 _NUMBERLIKE = "numpy"
+_MAX_INDEX = 10**9
+"""What an index can be, see `fields.is_index`."""
 
 
 class Condition:
@@ -341,13 +343,13 @@ class Place(_WithText[V]):
     def __getattr__(self, key: str) -> Place[V]:
         if key.startswith("_"):
             # Python and notebooks ask for many of these.
-            raise AttributeError(f"{_shown(self)} has no {key!r}; write [{key!r}] for the key")
+            raise AttributeError(f"a place has no {key!r}; write [{key!r}] for the key")
         return self._below(key)
 
     def __getitem__(self, key: str | int) -> Place[V]:
         if isinstance(key, str):
             return self._below(key)
-        if isinstance(key, bool) or not isinstance(key, int) or key < 0:  # pyright: ignore[reportUnnecessaryIsInstance] a public door
+        if isinstance(key, bool) or not isinstance(key, int) or not 0 <= key < _MAX_INDEX:  # pyright: ignore[reportUnnecessaryIsInstance] a public door
             raise QueryError(
                 f"[{_short(key)}] below {_shown(self)} is no key; keys are texts, and whole numbers from 0 on"
             )

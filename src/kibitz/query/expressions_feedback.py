@@ -48,6 +48,8 @@ class Said(Conditional, Generic[V]):
     def __getattr__(self, key: str) -> Place[V]:
         if key.startswith("_"):
             raise AttributeError(f"feedback has no {key!r}; write [{key!r}] for the key")
+        if key in fields.OVERS or key in fields.PARTS:
+            raise QueryError(f"there is no {key} of {self!r}; write [{key!r}] for the key")
         return self.payload[key]
 
     def __getitem__(self, key: str | int) -> Place[V]:
