@@ -10,10 +10,10 @@ import signal
 import textwrap
 from pathlib import Path
 
-import asking
 import pytest
 from programs import PROJECT, Program, calls, once, run, spooled, steps
 
+import asking
 from kibitz.base import refs
 from kibitz.query.nodes import FeedbackQuery
 from kibitz.storage import sqlite
@@ -573,3 +573,29 @@ def test_settings_at_their_edges_lose_nothing(tmp_path: Path):
     assert ended.status == 0, ended.err
     assert ended.line == f"kibitz: 9 calls {TARGET}"
     assert [each.status for each in calls(tmp_path / ".kibitz")] == ["success"] * 9
+
+
+def test_a_signal_handler_may_call_ops_and_flush_wherever_it_interrupts(tmp_path: Path):
+    """Ten thousand places to be interrupted at; a lock that is taken twice would hang the program."""
+    ended = run(
+        """
+        def tick(*_):
+            step("tick")
+            kibitz.flush(0.02)
+            signal.setitimer(signal.ITIMER_REAL, 0.0003)
+        kibitz.init("team/app", batch_calls=1)
+        signal.signal(signal.SIGALRM, tick)
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+        for n in range(2000):
+            step(n)
+            if n % 100 == 0:
+                kibitz.flush(0.02)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        """,
+        tmp_path,
+    )
+
+    assert ended.status == 0, ended.err
+    found = steps(tmp_path / ".kibitz") + spooled(tmp_path / ".kibitz", "local")
+    assert once([n for n in found if n != "tick"], range(2000))
+    assert "tick" in found

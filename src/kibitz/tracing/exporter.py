@@ -92,16 +92,19 @@ class Exporter:
 
         self._waiting: deque[threading.Event] = deque()
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._starting = threading.RLock()
 
     def start(self) -> None:
         """Start the thread where it does not run."""
         with self._starting:
-            if self._thread is None and not self.intake.closed:
-                self._thread = threading.Thread(
-                    target=self._run, name="kibitz-exporter", daemon=True
-                )
-                self._thread.start()
+            if self._thread is not None or self.intake.closed:
+                return
+            thread = threading.Thread(target=self._run, name="kibitz-exporter", daemon=True)
+            # A signal handler may have come here in between and started one.
+            if self._threads.setdefault("exporter", thread) is thread:
+                self._thread = thread
+                thread.start()
 
     def op_ref(self, op: Any) -> str:
         """The reference of an op's version."""
@@ -148,7 +151,7 @@ class Exporter:
         done = threading.Event()
         self._waiting.append(done)
         self.start()
-        self.intake.wake.set()
+        self.intake.ring()
         if self._thread is None or not self._thread.is_alive():
             done.set()
         return done
@@ -187,10 +190,9 @@ class Exporter:
             while not self._taken_over:
                 self._work.release()
                 try:
-                    self.intake.wake.wait(interval)
+                    self.intake.wait(interval)
                 finally:
                     self._work.acquire()
-                self.intake.wake.clear()
                 if self._taken_over:
                     return
                 closing = self.intake.closed

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 from kibitz.base.records import FeedbackPart
 from kibitz.base.settings import TracingSettings
@@ -27,8 +29,8 @@ class Intake:
         self.queue: deque[Recording | FeedbackPart] = deque()
         self.held = 0
         """Open calls, which have left the queue and still count."""
-        self.wake = threading.Event()
-        """Set when there is enough for a batch, and by whoever else wants the exporter to look."""
+        # Not an event: a signal handler may ring in the middle of a ring, and an event's lock is not one to take twice.
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self.closed = False
         self._start = start
         self._started = False
@@ -54,8 +56,8 @@ class Intake:
             return False
         self._bytes_in += size
         queue.append(recording)
-        if waiting >= self._wake_at and not self.wake.is_set():
-            self.wake.set()
+        if waiting >= self._wake_at and self._bell.empty():
+            self.ring()
         if not self._started:
             self._first()
         return True
@@ -96,7 +98,18 @@ class Intake:
         self.closed = True
         self._max_calls = -1
 
+    def ring(self) -> None:
+        """Let the exporter look now: there is enough for a batch, or somebody waits."""
+        self._bell.put(None)
+
     # What the exporter calls.
+
+    def wait(self, timeout_s: float) -> None:
+        """Until somebody rings, or the time is over."""
+        with suppress(Empty):
+            self._bell.get(timeout=timeout_s)
+            while True:
+                self._bell.get_nowait()
 
     def let_go(self, recording: Recording) -> None:
         """A call has left for good: its bytes count no more."""
