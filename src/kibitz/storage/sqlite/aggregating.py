@@ -17,7 +17,7 @@ from kibitz.query import aggregation as nodes
 from kibitz.query import aggregation_tallies, aggregation_text
 from kibitz.query.aggregation_tallies import Tally, Value
 from kibitz.query.pieces import BOOL, NUMBER, TEXT, Param, Sql, joined
-from kibitz.storage.sqlite import planning
+from kibitz.storage.sqlite import aggregating_kept, planning
 from kibitz.storage.sqlite.aggregating_places import KeyReading, Places, Raw, Reading
 from kibitz.storage.sqlite.names import project_pk
 
@@ -55,7 +55,10 @@ def run(connection: sqlite3.Connection, query: nodes.AggregateQuery) -> Aggregat
         QueryError: it makes more groups, or needs more memory, than is allowed.
     """
     project = project_pk(connection, query.project)
-    return answer(query, _scanned(connection, project, query))
+    found = aggregating_kept.answer(connection, project, query)
+    if found is None:
+        found = _scanned(connection, project, query)
+    return answer(query, found)
 
 
 def answer(query: nodes.AggregateQuery, found: list[tuple[Keys, list[Measured]]]) -> Aggregation:

@@ -219,6 +219,11 @@ def _month(raw: Raw) -> Value | None:
     return None if raw[0] is None else (TEXT, month_text(raw[0]))
 
 
+def hour_text(hour: int) -> str:
+    """An hour in UTC by its number since 1970."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour)).isoformat(timespec="seconds")
+
+
 def day_text(day: int) -> str:
     """A day by its number since 1970."""
     return (_FIRST_DAY + timedelta(days=day)).isoformat()
