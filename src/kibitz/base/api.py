@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from kibitz.base.records import (
     AuthorKind,
@@ -30,6 +30,7 @@ INGEST = f"{ROOT}/ingest"
 CALLS = f"{ROOT}/calls"
 CALLS_QUERY = f"{CALLS}/query"
 CALLS_COUNT = f"{CALLS}/count"
+CALLS_COMPLETE = f"{CALLS}/complete"
 CALLS_AGGREGATE = f"{CALLS}/aggregate"
 CALLS_BULK_COUNT = f"{CALLS}/bulk/count"
 CALLS_BULK_DELETE = f"{CALLS}/bulk/delete"
@@ -152,6 +153,61 @@ class CountQuery(Asked, frozen=True, kw_only=True):
 
 
 class BulkAsked(Asked, frozen=True, kw_only=True):
+class CompletionAsked(Asked, frozen=True, kw_only=True):
+    """What may stand at a place of a query in words."""
+
+    project: str
+    text: Annotated[str, Meta(max_length=20_000)]
+    cursor: Annotated[int, Meta(ge=0)] | None = None
+    """The place, in characters from the beginning; the end where it is left out."""
+
+
+class Completion(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that may stand there."""
+
+    text: str
+    """What to write instead of what is between `from` and `to`."""
+    label: str
+    kind: Literal["field", "function", "operator", "value", "keyword"]
+    detail: str = ""
+    count: int | None = None
+    """How many calls or judgements have it, where that is known."""
+
+
+class Flaw(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong, or probably not meant, and where."""
+
+    message: str
+    position: int
+    length: int
+    suggestion: str | None = None
+
+
+class Completions(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What may stand at a place of a query, best first, and what is wrong with the query as it is."""
+
+    start: int = field(name="from")
+    end: int = field(name="to")
+    items: list[Completion]
+    error: Flaw | None = None
+    """Why the query cannot be asked."""
+    warnings: list[Flaw] = []
+    """Names that nothing in the project has; the query can be asked all the same."""
+
+
+class ExportAsked(Asked, frozen=True, kw_only=True):
+    """What to export, and as what."""
+
+    project: str
+    filter: CallFilter | None = None
+    query: dict[str, Any] | None = None
+    text: str | None = None
+    """The calls of a query in words, which may sort and limit; everything where none of the three is given."""
+    format: Literal["jsonl", "csv", "parquet", "arrow"] = "jsonl"
+    tables: Literal["all", "calls"] = "all"
+    """`calls` for one table of the calls with the feedback on them, which jsonl does not have."""
+
+
     """Which calls an action is for: all that match."""
 
     project: str

@@ -88,6 +88,11 @@ class Calls:
     ) -> list[tuple[str, str, int, int, float | None]]:
         asked = {"project": project, "since": since.isoformat() if since is not None else None}
         answer = self._connection.read(api.OpDays, api.OPS_DAILY, asked)
+    def complete(self, project: str, text: str, at: int | None = None) -> api.Completions:
+        asked = api.CompletionAsked(project=project, text=text, cursor=at)
+        path = api.CALLS_COMPLETE
+        return self._connection.post(api.Completions, path, wire.encode_record(asked))
+
         return [
             (each.op, each.day, each.calls, each.errors, each.mean_latency_ms)
             for each in answer.days

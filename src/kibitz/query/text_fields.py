@@ -120,7 +120,7 @@ class Types:
             raise QueryError(
                 f"there is no feedback {_short(name)}; did you mean {_short(close)}? "
                 f"For one that may come write {format(FeedbackField(judgements.RUNNABLE + name))}",
-                suggestion=f"{FEEDBACK}.{_key(close)}",
+                suggestion=f"{FEEDBACK}.{key(close)}",
             )
 
 
@@ -161,7 +161,7 @@ def format(field: Operand) -> str:
         case ColumnField(name):
             return name
         case PathField(root, path):
-            return ".".join((root, *map(_key, path)))
+            return ".".join((root, *map(key, path)))
         case FeedbackField(type_, path, over, part, version):
             named = _short_name(type_) if isinstance(field, ShortName) else _type(type_)
             written = [f"{FEEDBACK}.{named}" + (f"@{version}" if version else "")]
@@ -171,9 +171,9 @@ def format(field: Operand) -> str:
                 written.append(part)
             if path:
                 # Right after the type these words are no keys, unless they are in quotes.
-                first = text_tokens.quote(path[0]) if path[0] in _RESERVED else _key(path[0])
+                first = text_tokens.quote(path[0]) if path[0] in _RESERVED else key(path[0])
                 written.append(first)
-            return ".".join((*written, *map(_key, path[1:])))
+            return ".".join((*written, *map(key, path[1:])))
 
 
 def looks_like_field(parts: Sequence[Part]) -> bool:
@@ -262,7 +262,7 @@ def _unknown(first: Part, parts: Sequence[Part]) -> QueryError:
             f"and places below {', '.join(fields.ROOTS)} and {FEEDBACK}",
             at=first.at,
         )
-    path = "" if close in fields.COLUMNS else "".join(f".{_key(each.text)}" for each in parts[1:])
+    path = "" if close in fields.COLUMNS else "".join(f".{key(each.text)}" for each in parts[1:])
     return QueryError(
         f"field {_short(first.text)} is not known; did you mean {_short(close + path)}?",
         at=first.at,
@@ -273,18 +273,19 @@ def _unknown(first: Part, parts: Sequence[Part]) -> QueryError:
 def _type(type_: str) -> str:
     for kind, prefix in _KINDS.items():
         if type_.startswith(prefix) and len(type_) > len(prefix):
-            return f"{kind}.{_key(type_.removeprefix(prefix))}"
+            return f"{kind}.{key(type_.removeprefix(prefix))}"
     if type_ in (judgements.NOTE, judgements.REACTION):
         return type_
     return text_tokens.bracket(type_)
 
 
 def _short_name(name: str) -> str:
-    return text_tokens.quote(name) if name in _KINDS else _key(name)
+    return text_tokens.quote(name) if name in _KINDS else key(name)
 
 
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else text_tokens.quote(key)
+def key(part: str) -> str:
+    """A key of a path, in quotes where it has to be."""
+    return part if _BARE_KEY.fullmatch(part) else text_tokens.quote(part)
 
 
 def _short(text: str) -> str:

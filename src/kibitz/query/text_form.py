@@ -334,7 +334,8 @@ class _Parser(_Cursor):
         if _is_whole(field):
             return Exists(field), 1
         name = _short(text_fields.format(field))
-        truth = "" if isinstance(field, ColumnField) else f"{name} = true, or "
+        may_be_true = not isinstance(field, ColumnField) and not literals.is_number(field)
+        truth = f"{name} = true, or " if may_be_true else ""
         raise self._mistake(
             start, f"{name} is not a condition by itself; write {truth}exists {name}"
         )

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from kibitz.base.api import NewView
-from kibitz.base.api import Completions
+from kibitz.base.api import Completions, NewView
 from kibitz.base.records import (
     Aggregation,
     Batch,

@@ -10,13 +10,16 @@ from typing import Any, cast
 import msgspec
 
 from kibitz.base import clock
+from kibitz.base.api import Completions
 from kibitz.base.errors import NotFound
 from kibitz.base.records import Aggregation, Call, Count, ExceptionInfo, Feedback, Page
+from kibitz.query import completion
 from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import ALL_COLUMNS, CallColumn, CallQuery, Node
 from kibitz.query.pieces import BOOL, NUMBER, TEXT
 from kibitz.storage import statements
 from kibitz.storage.sqlite import aggregating, feedback_reading, planning
+from kibitz.storage.sqlite.completing import SqliteKnown
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
@@ -93,6 +96,12 @@ class SqliteCalls:
         """What was measured of groups of calls or feedback."""
         with self._readers.reading() as connection:
             return aggregating.run(connection, query)
+
+    def complete(self, project: str, text: str, at: int | None = None) -> Completions:
+        """What may stand at an offset of a query as text, and what is wrong with it."""
+        with self._readers.reading() as connection:
+            known = SqliteKnown(connection, project_pk(connection, project))
+            return completion.complete(text, len(text) if at is None else at, known, clock.now())
 
     def by_op_and_day(
         self, project: str, *, since: datetime | None = None

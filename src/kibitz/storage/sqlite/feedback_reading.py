@@ -82,18 +82,22 @@ class SqliteFeedback:
     def columns(self, project: str) -> list[ScoreColumn]:
         """What the feedback of a project says, most used first."""
         with self._readers.reading() as connection:
-            rows = connection.execute(
-                _SQL["score_columns"], (project_pk(connection, project),)
-            ).fetchall()
-        return [
-            ScoreColumn(
-                type=name,
-                path=path,
-                count=bools + numbers + texts,
-                kinds=_kinds(bools, numbers, texts),
-            )
-            for name, path, bools, numbers, texts in rows
-        ]
+            return columns(connection, project_pk(connection, project))
+
+
+def columns(connection: sqlite3.Connection, project: int) -> list[ScoreColumn]:
+    """The same within a transaction."""
+    return [
+        ScoreColumn(
+            type=name,
+            path=path,
+            count=bools + numbers + texts,
+            kinds=_kinds(bools, numbers, texts),
+        )
+        for name, path, bools, numbers, texts in connection.execute(
+            _SQL["score_columns"], (project,)
+        )
+    ]
 
 
 def _kinds(bools: int, numbers: int, texts: int) -> list[Literal["bool", "number", "text"]]:
