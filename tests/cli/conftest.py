@@ -7,14 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import versions
 from click.testing import CliRunner, Result
 
 from kibitz.base import clock
 from kibitz.base.records import Batch, CallPart, ExceptionInfo, FeedbackPart
 from kibitz.cli import commands
 from kibitz.storage import sqlite
-
-DIGEST = "a" * 40
 
 
 @pytest.fixture(name="run")
@@ -36,8 +35,8 @@ def judged(call_id: str, score: float | None) -> FeedbackPart:
         id=f"f-{call_id}",
         type="runnable.grounded",
         target_ref=f"kibitz:///acme/bot/call/{call_id}",
-        runnable_ref=f"kibitz:///acme/bot/object/grounded:{DIGEST}",
         payload={"output": {"score": score}},
+        **versions.made_by("acme/bot", "runnable.grounded"),
     )
 
 
@@ -64,7 +63,14 @@ def _folder(tmp_path: Path) -> Path:
     feedback = [judged("c01", 0.5), judged("c03", 0.25), judged("c05", None), judged("c07", 0.75)]
     store = sqlite.open_store(folder)
     try:
-        receipt = store.ingest.write(Batch(project="acme/bot", calls=calls, feedback=feedback))
+        receipt = store.ingest.write(
+            Batch(
+                project="acme/bot",
+                calls=calls,
+                feedback=feedback,
+                objects=versions.named_by(feedback),
+            )
+        )
     finally:
         store.close()
     assert receipt.rejected == []

@@ -41,6 +41,7 @@ FEEDBACK_QUERY = f"{FEEDBACK}/query"
 FEEDBACK_AGGREGATE = f"{FEEDBACK}/aggregate"
 FEEDBACK_COLUMNS = f"{FEEDBACK}/columns"
 PROJECTS = f"{ROOT}/projects"
+EXPORT = f"{ROOT}/export"
 OPS = f"{ROOT}/ops"
 OPS_DAILY = f"{OPS}/daily"
 OBJECTS = f"{ROOT}/objects"
@@ -152,7 +153,6 @@ class CountQuery(Asked, frozen=True, kw_only=True):
     bound: int | None = None
 
 
-class BulkAsked(Asked, frozen=True, kw_only=True):
 class CompletionAsked(Asked, frozen=True, kw_only=True):
     """What may stand at a place of a query in words."""
 
@@ -208,6 +208,7 @@ class ExportAsked(Asked, frozen=True, kw_only=True):
     """`calls` for one table of the calls with the feedback on them, which jsonl does not have."""
 
 
+class BulkAsked(Asked, frozen=True, kw_only=True):
     """Which calls an action is for: all that match."""
 
     project: str

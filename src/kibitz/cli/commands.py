@@ -14,6 +14,7 @@ COMMANDS = {
     "calls": ("kibitz.cli.calls", "calls"),
     "demo": ("kibitz.cli.demonstration", "demo"),
     "doctor": ("kibitz.cli.doctor", "doctor"),
+    "export": ("kibitz.cli.exporting", "export"),
     "import": ("kibitz.cli.importing", "import_"),
     "serve": ("kibitz.cli.serve", "serve"),
     "specs": ("kibitz.cli.specs", "specs"),

@@ -154,6 +154,28 @@ def _decompressed(name: str, raw: Counting) -> io.BufferedReader[Any]:
     return plain
 
 
+def is_packed(name: str) -> bool:
+    """Whether the ending of a name says that the file is compressed."""
+    return name.endswith((".gz", ".zst", ".zstd"))
+
+
+@contextmanager
+def packed(name: str, file: BinaryIO) -> Generator[BinaryIO]:
+    """What to write into so that a file is compressed as its name says; the file stays open."""
+    if name.endswith(".gz"):
+        # Without a time, so that the same content makes the same file.
+        with gzip.GzipFile(
+            filename="", fileobj=file, mode="wb", compresslevel=5, mtime=0
+        ) as target:
+            yield cast("BinaryIO", target)
+    elif is_packed(name):
+        compressor = zstandard.ZstdCompressor(level=3)
+        with compressor.stream_writer(file, closefd=False) as target:
+            yield cast("BinaryIO", target)
+    else:
+        yield file
+
+
 def read_any(name: str, stream: io.BufferedReader[Any]) -> Iterator[Line]:
     """The records of a stream of any form that an export has: lines of JSON, CSV, Parquet, Arrow, zip.
 

@@ -15,7 +15,8 @@ import io
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -102,6 +103,46 @@ class Connection:
             headers["Content-Encoding"] = "zstd"
         return self._as(kind, self._request("POST", path, body, headers, repeatable=repeatable))
 
+    @contextmanager
+    def stream(self, path: str, body: bytes) -> Generator[Iterator[bytes]]:
+        """Send JSON and read the answer as it comes, each piece of it within the time of a request."""
+        headers = {**self._headers, "Content-Type": wire.MEDIA_TYPE, "Accept": "*/*"}
+        with self._reached():
+            response = self._connections().urlopen(
+                "POST",
+                self._prefix + path,
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                timeout=Timeout(connect=min(self.timeout_s, MAX_CONNECT_S), read=self.timeout_s),
+            )
+        try:
+            if response.status != 200:
+                with self._reached():
+                    content = self._content(response)
+                raise self._error(response, content)
+            yield self._pieces(response)
+        finally:
+            # What was not read would be taken for the beginning of the next answer.
+            response.close()
+
+    def _pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        with self._reached():
+            yield from response.stream(_CHUNK_BYTES)
+
+    @contextmanager
+    def _reached(self) -> Generator[None]:
+        try:
+            yield
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            if isinstance(error, KibitzError):
+                raise
+            raise Unavailable(
+                f"{self.url} could not be reached: {_reason(error, self.timeout_s)}"
+            ) from error
+
     def put(self, kind: type[T], path: str, asked: Mapping[str, str | None], body: bytes) -> T:
         """Send JSON to be kept under a path and read the answer as a record."""
         headers = {"Content-Type": wire.MEDIA_TYPE}
@@ -138,12 +179,8 @@ class Connection:
         *,
         repeatable: bool = True,
     ) -> Answer:
-        try:
+        with self._reached():
             response, content = self._exchange(method, path, body, headers, repeatable=repeatable)
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise Unavailable(
-                f"{self.url} could not be reached: {_reason(error, self.timeout_s)}"
-            ) from error
         if response.status in (200, 201):
             return Answer(content, response.headers.get("Content-Type", ""))
         raise self._error(response, content)

@@ -6,7 +6,8 @@ what `http.Connection` raises.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -48,6 +49,10 @@ class RemoteStore:
         self.views = Views(connection)
         self.bulk = Bulk(connection)
 
+    def export(self, asked: api.ExportAsked) -> AbstractContextManager[Iterator[bytes]]:
+        """An export as the server makes it, piece by piece."""
+        return self._connection.stream(api.EXPORT, wire.encode_record(asked))
+
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()
@@ -83,16 +88,16 @@ class Calls:
         answer = self._connection.read(api.Ops, api.OPS, {"project": project})
         return [(each.op, each.calls) for each in answer.ops]
 
-    def by_op_and_day(
-        self, project: str, *, since: datetime | None = None
-    ) -> list[tuple[str, str, int, int, float | None]]:
-        asked = {"project": project, "since": since.isoformat() if since is not None else None}
-        answer = self._connection.read(api.OpDays, api.OPS_DAILY, asked)
     def complete(self, project: str, text: str, at: int | None = None) -> api.Completions:
         asked = api.CompletionAsked(project=project, text=text, cursor=at)
         path = api.CALLS_COMPLETE
         return self._connection.post(api.Completions, path, wire.encode_record(asked))
 
+    def by_op_and_day(
+        self, project: str, *, since: datetime | None = None
+    ) -> list[tuple[str, str, int, int, float | None]]:
+        asked = {"project": project, "since": since.isoformat() if since is not None else None}
+        answer = self._connection.read(api.OpDays, api.OPS_DAILY, asked)
         return [
             (each.op, each.day, each.calls, each.errors, each.mean_latency_ms)
             for each in answer.days

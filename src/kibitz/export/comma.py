@@ -6,7 +6,6 @@ The standard library's reader and writer do not tell them apart, which is why th
 from __future__ import annotations
 
 import base64
-import io
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
@@ -83,37 +82,36 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, list[str | None]]]:
     Raises:
         InvalidRecord: a row is not CSV; `line` says which. Nothing can be read after it.
     """
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n")
     number = begun = 0
     pending: list[str] = []
     size = 0
     is_open = False
-    try:
-        for line in text:
-            number += 1
-            if not pending:
-                begun = number
-            pending.append(line)
-            size += len(line)
-            is_open ^= line.count('"') % 2 == 1
-            if size > MAX_ROW_CHARACTERS:
-                break
-            if not is_open:
-                row = "".join(pending).removesuffix("\n").removesuffix("\r")
-                pending, size = [], 0
-                if row:
-                    yield begun, _cells(row, begun)
-    except UnicodeDecodeError as error:
-        raise InvalidRecord(
-            f"line {number + 1} is not UTF-8: {error.reason}", line=number + 1
-        ) from error
-    finally:
-        # The stream is the caller's to close.
-        text.detach()
+    while raw := stream.readline():
+        number += 1
+        line = _decoded(raw, number)
+        if not pending:
+            begun = number
+        pending.append(line)
+        size += len(line)
+        is_open ^= line.count('"') % 2 == 1
+        if size > MAX_ROW_CHARACTERS:
+            break
+        if not is_open:
+            row = "".join(pending).removesuffix("\n").removesuffix("\r")
+            pending, size = [], 0
+            if row:
+                yield begun, _cells(row, begun)
     if pending:
         raise InvalidRecord(
             f"the row of line {begun} never ends: a quotation mark is not closed", line=begun
         )
+
+
+def _decoded(raw: bytes, number: int) -> str:
+    try:
+        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRecord(f"line {number} is not UTF-8: {error.reason}", line=number) from error
 
 
 def _cells(row: str, line: int) -> list[str | None]:

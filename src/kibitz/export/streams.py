@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from kibitz.base import refs
-from kibitz.base.errors import NotFound, RefError
+from kibitz.base.errors import NotFound, RefError, UsageError
 from kibitz.base.records import Call, Feedback, FilePart, ObjectVersion
 from kibitz.export import arrow, columns, comma, parts
 from kibitz.export.columns import Table
@@ -110,8 +110,11 @@ def stream(
 
     Raises:
         NotFound: there is no such project.
+        UsageError: the format has no single table.
         MissingExtra: the format needs a library that is not installed.
     """
+    if format == "jsonl" and tables == "calls":
+        raise UsageError("jsonl has all records always; choose another format for one table")
     if format in ("parquet", "arrow"):
         arrow.library()
     source = _Source(store, project, query, limit, progress or _no_progress)
@@ -120,6 +123,12 @@ def stream(
     if tables == "calls":
         return _one_table(source, format)
     return _all_tables(source, format)
+
+
+def file_name(project: str, format: Format, tables: Tables) -> str:
+    """What a file with this export is called."""
+    ending = "zip" if tables == "all" and format in ("csv", "parquet") else format
+    return f"{project.replace('/', '-')}.{ending}"
 
 
 def _no_progress(tally: Tally) -> None:
