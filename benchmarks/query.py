@@ -27,8 +27,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from kibitz.base import clock, refs
-from kibitz.base.records import Batch, CallPart, ExceptionInfo, FeedbackPart
+from kibitz.base import clock, refs, wire
+from kibitz.base.records import Batch, CallPart, ExceptionInfo, FeedbackPart, ObjectPart
 from kibitz.query import json_form
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite.store import SqliteStore
@@ -154,7 +154,8 @@ class Corpus:
         self, project: str, type_: str, call: CallPart, output: Any, common: dict[str, Any]
     ) -> FeedbackPart:
         name = type_.partition(".")[2]
-        made_by = refs.Ref(project=project, kind="object", name=name, digest="0" * 40)
+        judge = _judge(name)
+        made_by = refs.Ref(project=project, kind="object", name=name, digest=judge.digest)
         return FeedbackPart(
             id=f"{name[0]}{call.id}",
             type=type_,
@@ -163,6 +164,16 @@ class Corpus:
             runnable_ref=refs.format_ref(made_by),
             **common,
         )
+
+
+def _judge(name: str) -> ObjectPart:
+    """The version of a scorer that the judgements are by."""
+    value = {"scorer": name}
+    digest = refs.digest(wire.encode_record(value))
+    return ObjectPart(kind="object", name=name, digest=digest, value=value)
+
+
+JUDGES = [_judge(each.partition(".")[2]) for each in (CORRECT, HELPFUL)]
 
 
 def build(folder: Path, calls: int) -> dict[str, Any]:
@@ -180,7 +191,9 @@ def build(folder: Path, calls: int) -> dict[str, Any]:
             for part in corpus.trace(number, traces)
         ]
         feedback = [each for part in parts for each in corpus.judgements(project, part)]
-        receipt = store.ingest.write(Batch(project=project, calls=parts, feedback=feedback))
+        receipt = store.ingest.write(
+            Batch(project=project, calls=parts, feedback=feedback, objects=JUDGES)
+        )
         assert not receipt.rejected, receipt.rejected[:1]
         feedback_rows += len(feedback)
         _say(f"stored {(first + BATCH_TRACES) * CALLS_PER_TRACE:,} of {calls:,} calls", begun)

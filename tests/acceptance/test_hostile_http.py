@@ -19,9 +19,10 @@ from urllib.parse import quote
 
 import markup
 import pytest
+import versions
 import zstandard
-from asking import JSON, Answer, ask, get, raw, send
 
+from asking import JSON, Answer, ask, get, raw, send
 from kibitz.testing.serving import ServerProcess
 
 pytestmark = pytest.mark.processes
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.processes
 EVIL = "</script><script>evil()</script>\"'><img src=x onerror=evil()><a href='javascript:evil()'>{{7*7}}"
 SQL = "'); DROP TABLE calls; --"
 DIGEST = "0" * 40
+SCORER = versions.version("object", "x")
 CALL = {
     "id": "c1",
     "trace_id": "t1",
@@ -66,7 +68,7 @@ RUNNABLE = {
     "target_ref": "kibitz:///p/call/c1",
     "payload": {"output": {"score": 0.5}},
     "author_kind": "program",
-    "runnable_ref": f"kibitz:///p/object/x:{DIGEST}",
+    "runnable_ref": versions.ref("p", SCORER),
     "call_ref": "kibitz:///p/call/c2",
     "trigger_ref": "kibitz:///p/call/c3",
 }

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-from asking import get, send
 
+from asking import get, send
 from kibitz.base import api, refs
 from kibitz.base.version import __version__
 from kibitz.testing import serving
@@ -20,7 +20,7 @@ from kibitz.testing import serving
 PROJECT = "acme/bot"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 HTML = b"<script>alert(1)</script>"
-CODE = refs.digest(b"code")
+CODE = refs.digest(msgspec.json.encode({"threshold": 0.5}))
 
 
 def call(call_id: str, seconds: int, **fields: Any) -> dict[str, Any]:

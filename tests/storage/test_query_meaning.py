@@ -16,6 +16,7 @@ from unittest import mock
 
 import msgspec
 import pytest
+import versions
 import written
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -191,7 +192,13 @@ NUMBERS = (
 )
 CHARACTERS = [*"abAB 01.,-_", *'"\\\n\0', "é", "Ω", "ж", "語", "🙂", "\u0301", "\u200d", "\ufeff"]
 TYPES = ["review", "review.again", "runnable.x", "runnable.a]b", "annotation.y", "note"]
-DIGESTS = ["0" * 40, "0a" * 20, "f" * 40]
+RELEASES = [0, 1, 2]
+DIGESTS = [
+    refs.parse_ref(text).digest or ""
+    for type_ in TYPES
+    for release in RELEASES
+    for text in versions.made_by("p", type_, release).values()
+]
 CALL_IDS = ["c0", "c1", "c2", "c3", "c4", "c5", "c6"]
 LABELS = [None, None, "", "t", "T", "é", 'a"b', "%", "t " * 200]
 
@@ -313,13 +320,9 @@ class Draw(random.Random):
 
     def feedback(self, project: str, feedback_id: str) -> FeedbackPart:
         type_ = self.choice(self.types)
-        kind, _, name = type_.partition(".")
-        references: dict[str, str] = {}
-        if kind in ("runnable", "annotation"):
-            made_by = refs.Ref(
-                project=project, kind="object", name=name, digest=self.choice(DIGESTS)
-            )
-            references[f"{kind}_ref"] = refs.format_ref(made_by)
+        kind = type_.partition(".")[0]
+        references = versions.made_by(project, type_, self.choice(RELEASES))
+        if references:
             payload = {"output" if kind == "runnable" else "value": self.value()}
         elif type_ == "note":
             payload = {"note": self.choice(["a", "two words", LONG + "a", "nul\0"])}
@@ -375,7 +378,8 @@ class Draw(random.Random):
             now, items = items[:size], items[size:]
             calls = [each for each in now if isinstance(each, CallPart)]
             feedback = [each for each in now if isinstance(each, FeedbackPart)]
-            batches.append(Batch(project=project, calls=calls, feedback=feedback))
+            objects = versions.named_by(feedback, RELEASES)
+            batches.append(Batch(project=project, calls=calls, feedback=feedback, objects=objects))
         return batches
 
     def operand(self, places: Places) -> tuple[Operand, Any]:
@@ -516,7 +520,8 @@ def _varied(draw: Draw, field: FeedbackField) -> FeedbackField:
     """The same judgement asked about in another way: of other authors, versions, types."""
     if draw.random() < 0.5:
         return field
-    version = draw.choice([None, None, "0", "0a", "f" * 40, "1"])
+    digest = draw.choice(DIGESTS)
+    version = draw.choice([None, None, digest[:1], digest[:2], digest, "0"])
     type_ = "*" if draw.rarely() else field.type
     # Past lists instead of by index.
     path = tuple(part for part in field.path if not fields.is_index(part) or draw.rarely())
@@ -571,11 +576,17 @@ def _write(store: SqliteStore, draw: Draw) -> tuple[str, list[reference.Recorded
     """Write drawn data into a project that nobody has used; the project and what is in it."""
     project = f"p{next(_numbers)}"
     batches = draw.batches(project)
+    stored: list[Batch] = []
     for batch in batches:
-        assert store.ingest.write(batch).rejected == []
+        rejected = store.ingest.write(batch).rejected
+        refused = {each.index for each in rejected}
+        # Of what misses what it takes back, or is not its author's.
+        assert all(batch.feedback[at].retracts is not None for at in refused)
+        kept = [each for at, each in enumerate(batch.feedback) if at not in refused]
+        stored.append(msgspec.structs.replace(batch, feedback=kept))
         # Words are indexed after the write: now, when the next part of a call has come, or never.
         store.ingest.index_words(draw.choice([0, 1, 3, 1000]))
-    return project, written.recorded(batches)
+    return project, written.recorded(stored)
 
 
 def _explained(store: SqliteStore, query: CallQuery, records: list[reference.Recorded]) -> str:
@@ -662,6 +673,7 @@ def test_pages_stay_exact_while_rows_are_added(store: SqliteStore, seed: int) ->
             project=project,
             calls=draw.call(project, late),
             feedback=[msgspec.structs.replace(judgement, target_ref=refs.call_ref(project, late))],
+            objects=versions.named_by([judgement], RELEASES),
         )
         assert store.ingest.write(added).rejected == []
         batches.append(added)

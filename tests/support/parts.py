@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import versions
+
 from kibitz.base import refs
 from kibitz.base.records import Batch, CallPart, FeedbackPart
 from kibitz.storage import sqlite
@@ -33,12 +35,15 @@ def judgement(call_id, output, *, name="x", seconds=0.0, feedback_id=None, autho
         author=author,
         author_kind="program",
         created_at=at(seconds),
-        runnable_ref=f"kibitz:///{PROJECT}/object/{name}:{'0' * 40}",
+        **versions.made_by(PROJECT, f"runnable.{name}"),
     )
 
 
 def batch(*, calls=(), feedback=(), project=PROJECT, **lists):
-    return Batch(project=project, calls=list(calls), feedback=list(feedback), **lists)
+    """A batch, with the versions that its feedback names."""
+    feedback = list(feedback)
+    lists["objects"] = [*lists.get("objects", ()), *versions.named_by(feedback)]
+    return Batch(project=project, calls=list(calls), feedback=feedback, **lists)
 
 
 def write_many(folder, name, count):

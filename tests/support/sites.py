@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
-from asking import Answer, ask
+import versions
 from markup import Element, read
 
+from asking import Answer, ask
 from kibitz.base import refs
 from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart
 from kibitz.base.settings import ServerSettings
@@ -24,7 +25,6 @@ HTML = {"Accept": "text/html,*/*"}
 PROJECT = "acme/bot"
 PATH = "/p/acme~bot"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DIGEST = "a" * 40
 EVIL = """<script>hacked()</script><img src=x onerror="hacked()">"'&{{7*7}}{%x%}"""
 
 
@@ -104,8 +104,7 @@ def part(id_: str, at_s: float = 0, **more: Any) -> CallPart:
 def judged(id_: str, type_: str, payload: Any, **more: Any) -> FeedbackPart:
     given: dict[str, Any] = {"created_at": START}
     if type_.startswith("runnable."):
-        name = type_.removeprefix("runnable.")
-        given["runnable_ref"] = refs.op_ref(PROJECT, name, DIGEST)
+        given |= versions.made_by(PROJECT, type_, kind="op")
         given["call_ref"] = refs.call_ref(PROJECT, "scoring")
     return FeedbackPart(
         type=type_, target_ref=refs.call_ref(PROJECT, id_), payload=payload, **{**given, **more}
@@ -113,12 +112,16 @@ def judged(id_: str, type_: str, payload: Any, **more: Any) -> FeedbackPart:
 
 
 def write(site: Site, *items: CallPart | FeedbackPart | ObjectPart | FilePart) -> None:
+    judgements = [each for each in items if isinstance(each, FeedbackPart)]
     receipt = site.store.ingest.write(
         Batch(
             project=PROJECT,
             calls=[each for each in items if isinstance(each, CallPart)],
-            feedback=[each for each in items if isinstance(each, FeedbackPart)],
-            objects=[each for each in items if isinstance(each, ObjectPart)],
+            feedback=judgements,
+            objects=[
+                *(each for each in items if isinstance(each, ObjectPart)),
+                *versions.named_by(judgements),
+            ],
             files=[each for each in items if isinstance(each, FilePart)],
         )
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import versions
 
 from kibitz.base import refs, usage
 from kibitz.base.records import Batch, Call, CallPart, ExceptionInfo, Feedback, FeedbackPart
@@ -175,7 +176,8 @@ def _case(path: Path) -> Case:
         )
         for each in written["questions"]
     ]
-    batch = Batch(project=PROJECT, calls=calls, feedback=feedback)
+    objects = versions.named_by(feedback)
+    batch = Batch(project=PROJECT, calls=calls, feedback=feedback, objects=objects)
     return Case(name=path.stem, batch=batch, questions=questions)
 
 
@@ -188,13 +190,6 @@ def _call_part(written: dict[str, Any], position: int) -> CallPart:
 
 
 def _feedback_part(written: dict[str, Any], position: int) -> FeedbackPart:
-    kind, _, name = written["type"].partition(".")
-    made_by = {"runnable": "runnable_ref", "annotation": "annotation_ref"}.get(kind)
-    references = {}
-    if made_by is not None:
-        digest = refs.digest(name.encode())
-        ref = refs.Ref(project=PROJECT, kind="object", name=name, digest=digest)
-        references[made_by] = refs.format_ref(ref)
     return FeedbackPart(
         id=f"f{position}",
         type=written["type"],
@@ -202,5 +197,5 @@ def _feedback_part(written: dict[str, Any], position: int) -> FeedbackPart:
         payload=written["payload"],
         author=written.get("by", ""),
         created_at=EPOCH + timedelta(seconds=written.get("at", position)),
-        **references,
+        **versions.made_by(PROJECT, written["type"]),
     )

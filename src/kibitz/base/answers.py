@@ -252,8 +252,6 @@ class _Check:
         return found
 
     def _correction(self, control: Control, value: object, path: tuple[str, ...]) -> None:
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self.wrong(path, value, "type", "number", "allows JSON, which has no such number")
         kind = _json_type(value)
         if control.types and kind not in control.types:
             whole = kind == "number" and value == math.floor(cast("float", value))

@@ -3,18 +3,22 @@
 | type | payload | references |
 |---|---|---|
 | `runnable.<name>` | `{"output": any}` | `runnable_ref` of that name; `call_ref` too where the runnable is an op |
-| `annotation.<name>` | `{"value": any}` | `annotation_ref` of that name |
-| `reaction` | `{"emoji": one emoji}` | none |
+| `annotation.<name>` | `{"value": what the specification allows}` | `annotation_ref` of that name; `call_ref`, `trigger_ref` may be |
+| `reaction` | `{"emoji": one emoji or ":its_name:"}` | none |
 | `note` | `{"note": 1 to 10,000 characters}` | none |
 | any other word | any object | none |
+
+What these functions see is the judgement alone. Whether its references exist, its answer fits its specification
+and its author may say it, the store knows (`storage/sqlite/rules.py`).
 """
 
 from __future__ import annotations
 
+import functools
 import re
-import unicodedata
+from typing import Any
 
-from kibitz.base import refs
+from kibitz.base import reactions, refs
 from kibitz.base.errors import InvalidRecord, RefError
 from kibitz.base.records import FeedbackPart
 
@@ -28,8 +32,12 @@ MAX_NOTE_CHARACTERS = 10_000
 MAX_PAYLOAD_BYTES = 1 << 20
 """A judgement is small; what it is about belongs in a call."""
 
+_VERSION_FIELDS = frozenset({"annotation_ref", "runnable_ref"})
 _REF_FIELDS = ("annotation_ref", "runnable_ref", "call_ref", "trigger_ref")
+_REACTION_KEYS = frozenset({"emoji", "alias", "neutral"})
 _FREE_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+is_emoji = reactions.is_emoji
 
 
 def check(part: FeedbackPart, project: str) -> refs.Ref:
@@ -39,6 +47,8 @@ def check(part: FeedbackPart, project: str) -> refs.Ref:
         InvalidRecord: a rule is broken; `field` says where.
     """
     target = _ref(part, "target_ref", project)
+    if part.corrects is not None:
+        _check_correction(part)
     if part.retracts is not None:
         _check_retraction(part)
     elif part.type.startswith(RUNNABLE):
@@ -55,6 +65,29 @@ def check(part: FeedbackPart, project: str) -> refs.Ref:
                 )
         _check_plain(part)
     return target
+
+
+def content(part: FeedbackPart) -> dict[str, Any]:
+    """The payload as it is stored: a reaction with the name of its emoji and its form without a skin tone."""
+    if part.type == REACTION and part.retracts is None:
+        return reactions.parse(part.payload["emoji"]).payload
+    return part.payload
+
+
+@functools.lru_cache(maxsize=4096)
+def version_ref(text: str) -> refs.Ref:
+    """The reference of an op or object, of which many judgements have the same; raises `RefError`."""
+    return refs.parse_ref(text)
+
+
+def _check_correction(part: FeedbackPart) -> None:
+    if part.retracts is not None:
+        raise InvalidRecord(
+            f"feedback that corrects {part.corrects!r} cannot retract {part.retracts!r} too; send two",
+            field="corrects",
+        )
+    if part.corrects == part.id:
+        raise InvalidRecord("a feedback cannot correct itself", field="corrects")
 
 
 def _check_retraction(part: FeedbackPart) -> None:
@@ -120,12 +153,7 @@ def _check_optional_call(part: FeedbackPart, project: str) -> None:
 
 def _check_plain(part: FeedbackPart) -> None:
     if part.type == REACTION:
-        _check_keys(part, "emoji")
-        emoji = part.payload["emoji"]
-        if not isinstance(emoji, str) or not is_emoji(emoji):
-            raise InvalidRecord(
-                f"reaction {str(emoji)[:40]!r} is not one emoji", field="payload.emoji"
-            )
+        _check_reaction(part)
     elif part.type == NOTE:
         _check_keys(part, "note")
         note = part.payload["note"]
@@ -141,6 +169,17 @@ def _check_plain(part: FeedbackPart) -> None:
             f"feedback type {part.type!r} is not a word; it begins with a letter and has letters, digits, '_', '.' and '-'",
             field="type",
         )
+
+
+def _check_reaction(part: FeedbackPart) -> None:
+    emoji = part.payload.get("emoji")
+    if not part.payload.keys() <= _REACTION_KEYS or "emoji" not in part.payload:
+        _check_keys(part, "emoji")
+    if not isinstance(emoji, str):
+        raise InvalidRecord(f"reaction {str(emoji)[:40]!r} is not one emoji", field="payload.emoji")
+    # The shape is enough here, and spares a recording program the tables.
+    if not reactions.is_emoji(emoji):
+        reactions.parse(emoji)
 
 
 def _check_keys(part: FeedbackPart, key: str) -> None:
@@ -164,7 +203,7 @@ def _ref(part: FeedbackPart, field: str, project: str) -> refs.Ref:
     if text is None:
         raise InvalidRecord(f"feedback of type {part.type!r} needs {field}", field=field)
     try:
-        ref = refs.parse_ref(text)
+        ref = version_ref(text) if field in _VERSION_FIELDS else refs.parse_ref(text)
     except RefError as error:
         raise InvalidRecord(f"{field}: {error.message}", field=field) from error
     if ref.project != project:
@@ -173,39 +212,3 @@ def _ref(part: FeedbackPart, field: str, project: str) -> refs.Ref:
             field=field,
         )
     return ref
-
-
-_JOINERS = {0x200D, 0xFE0F, 0xFE0E, 0x20E3}
-
-
-def is_emoji(text: str) -> bool:
-    """Whether the text is one emoji: a pictograph with its modifiers, a joined sequence, a flag or a keycap.
-
-    Follows the shape of emoji sequences in Unicode TS #51 §1.4.9 without its tables: symbols joined by
-    U+200D, skin tones, variation selectors, tag sequences, pairs of regional indicators, keycaps.
-    """
-    if not 1 <= len(text) <= 16:
-        return False
-    points = [ord(character) for character in text]
-    if points[-1] == 0x20E3:
-        return text[0] in "0123456789#*" and points[1:-1] in ([], [0xFE0F])
-    if all(0x1F1E6 <= point <= 0x1F1FF for point in points):
-        return len(points) == 2
-    symbols = 0
-    joined = True
-    for point in points:
-        if point == 0x200D:
-            if joined:
-                return False
-            joined = True
-        elif point in _JOINERS or 0x1F3FB <= point <= 0x1F3FF or 0xE0020 <= point <= 0xE007F:
-            if symbols == 0:
-                return False
-        elif unicodedata.category(chr(point)) in {"So", "Sm"} or point in {0x203C, 0x2049, 0x3030}:
-            if not joined:
-                return False
-            symbols += 1
-            joined = False
-        else:
-            return False
-    return symbols > 0 and not joined

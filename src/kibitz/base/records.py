@@ -104,6 +104,8 @@ class FeedbackPart(
     """What triggered it: a rule, a queue."""
     retracts: Id | None = None
     """The id of a feedback of the same type on the same target that this one takes back; the payload is empty then."""
+    corrects: Id | None = None
+    """The id of a feedback of the same type, target and author that this one is said in the place of."""
 
 
 class ObjectPart(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -217,6 +219,7 @@ class Feedback(Struct, frozen=True, kw_only=True):
     call_ref: str | None = None
     trigger_ref: str | None = None
     retracts: str | None = None
+    corrects: str | None = None
 
 
 class ObjectVersion(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
 COLUMNS = """f.pk, f.id, t.name, c.id, g.text, f.payload, w.name, w.kind, f.created_at,
-    a.text, n.text, f.call_ref, q.text, f.call, f.stands, f.retracts"""
+    a.text, n.text, f.call_ref, q.text, f.call, f.stands, f.retracts, f.corrects"""
 FROM = """FROM feedback f
     JOIN feedback_types t ON t.pk = f.type
     JOIN authors w ON w.pk = f.author
@@ -143,6 +143,7 @@ def feedback_of(project: str, row: Any) -> Feedback:
         trigger_ref=row[12],
         stands=row[14] > 0,
         retracts=row[15],
+        corrects=row[16],
     )
 
 

@@ -10,6 +10,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from kibitz.base.errors import NotFound
+from kibitz.base.specifications import AnnotationSpec
 from kibitz.query.catalog import TypeEntry
 from kibitz.storage import statements
 
@@ -35,11 +36,16 @@ class WriterNames:
     )
     types: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     series: dict[tuple[int, Path], int] = field(default_factory=dict[tuple[int, Path], int])
+    versions: dict[tuple[int, str], AnnotationSpec | None] = field(
+        default_factory=dict[tuple[int, str], "AnnotationSpec | None"]
+    )
+    """Versions of ops and objects that are there, by reference; with the specification that one is."""
 
     def forget(self) -> None:
         """After a roll-back: nothing learnt in it may be true."""
         for known in (self.projects, self.ops, self.refs, self.authors, self.types, self.series):
             known.clear()
+        self.versions.clear()
 
     def project(self, connection: sqlite3.Connection, name: str, now: int) -> int:
         pk = self.projects.get(name)

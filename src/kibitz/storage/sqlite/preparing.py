@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import msgspec
 
-from kibitz.base import clock, ids, judgements, refs
-from kibitz.base.errors import InvalidRecord, KibitzError, TooLarge
+from kibitz.base import clock, ids, judgements, refs, specifications
+from kibitz.base.errors import InvalidRecord, InvalidSpecification, KibitzError, TooLarge
 from kibitz.base.records import (
     Batch,
     CallPart,
@@ -20,6 +20,7 @@ from kibitz.base.records import (
     ObjectPart,
     Rejection,
 )
+from kibitz.base.specifications import AnnotationSpec
 from kibitz.storage import leaves
 from kibitz.storage.preview import preview
 from kibitz.storage.sqlite.merging import CallRow
@@ -45,6 +46,8 @@ class PreparedCall:
 class PreparedFeedback:
     """A feedback as columns; type, target and references still by name."""
 
+    index: int
+    """Its position in the batch; that of what it comes with where the store itself says it."""
     id: str
     type: str
     target: refs.Ref
@@ -57,6 +60,9 @@ class PreparedFeedback:
     call_id: str | None
     trigger_ref: str | None
     retracts: str | None
+    corrects: str | None
+    answer: Any
+    """What an annotation says, for its specification to look at."""
     payload: str
     leaves: dict[leaves.Leaf, leaves.Score]
     complete: bool
@@ -90,17 +96,17 @@ def prepare(batch: Batch, *, max_call_bytes: int) -> Prepared:
         try:
             prepared.calls.append(_call(call, max_call_bytes))
         except KibitzError as error:
-            prepared.rejected.append(_rejection("call", index, call.id, error))
+            prepared.rejected.append(rejection("call", index, call.id, error))
     for index, feedback in enumerate(batch.feedback):
         try:
-            prepared.feedback.append(_feedback(feedback, batch.project, now))
+            prepared.feedback.append(_feedback(index, feedback, batch.project, now))
         except KibitzError as error:
-            prepared.rejected.append(_rejection("feedback", index, feedback.id, error))
+            prepared.rejected.append(rejection("feedback", index, feedback.id, error))
     for index, item in enumerate(batch.objects):
         try:
             prepared.objects.append(_object(item, now))
         except KibitzError as error:
-            prepared.rejected.append(_rejection("object", index, item.name, error))
+            prepared.rejected.append(rejection("object", index, item.name, error))
     for index, file in enumerate(batch.files):
         if refs.digest(file.content) == file.digest:
             prepared.files.append(file)
@@ -108,11 +114,12 @@ def prepare(batch: Batch, *, max_call_bytes: int) -> Prepared:
             error = InvalidRecord(
                 f"file {file.digest!r} has other content than its digest says", field="digest"
             )
-            prepared.rejected.append(_rejection("file", index, file.digest, error))
+            prepared.rejected.append(rejection("file", index, file.digest, error))
     return prepared
 
 
-def _rejection(kind: Any, index: int, item_id: str | None, error: KibitzError) -> Rejection:
+def rejection(kind: Any, index: int, item_id: str | None, error: KibitzError) -> Rejection:
+    """An error as the receipt tells it."""
     return Rejection(
         kind=kind,
         index=index,
@@ -214,9 +221,9 @@ def _error_line(exception: ExceptionInfo) -> str:
     return line if len(line) <= MAX_ERROR_CHARACTERS else line[: MAX_ERROR_CHARACTERS - 1] + "…"
 
 
-def _feedback(part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
+def _feedback(index: int, part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
     target = judgements.check(part, project)
-    payload, value = _json(part.payload, "payload")
+    payload, value = _json(judgements.content(part), "payload")
     if len(payload) > judgements.MAX_PAYLOAD_BYTES:
         raise TooLarge(
             f"the payload takes {len(payload):,} bytes, more than {judgements.MAX_PAYLOAD_BYTES:,}",
@@ -226,6 +233,7 @@ def _feedback(part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
         )
     found, complete = leaves.scores(value)
     return PreparedFeedback(
+        index=index,
         id=part.id or ids.new_id(),
         type=part.type,
         target=target,
@@ -238,6 +246,8 @@ def _feedback(part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
         call_id=None if part.call_ref is None else refs.parse_ref(part.call_ref).name,
         trigger_ref=part.trigger_ref,
         retracts=part.retracts,
+        corrects=part.corrects,
+        answer=value.get("value"),
         payload=payload,
         leaves=found,
         complete=complete,
@@ -246,6 +256,8 @@ def _feedback(part: FeedbackPart, project: str, now: int) -> PreparedFeedback:
 
 def _object(part: ObjectPart, now: int) -> tuple[ObjectPart, str, int]:
     text, value = _json(part.value, "value")
+    if part.kind == "object" and specifications.is_specification(value):
+        _check_specification(part)
     found = refs.digest(_encode_sorted(value))
     if found != part.digest:
         raise InvalidRecord(
@@ -253,6 +265,16 @@ def _object(part: ObjectPart, now: int) -> tuple[ObjectPart, str, int]:
             field="digest",
         )
     return part, text, now if part.created_at is None else _us(part.created_at, "created_at")
+
+
+def _check_specification(part: ObjectPart) -> None:
+    spec = AnnotationSpec.from_value(part.value)
+    if spec.name != part.name:
+        raise InvalidSpecification(
+            f"the specification is named {spec.name!r}, the object with it {part.name!r}",
+            field="name",
+            keyword="name",
+        )
 
 
 def _us(moment: datetime, field: str) -> int:

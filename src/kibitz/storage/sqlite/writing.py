@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
-from kibitz.base import clock
-from kibitz.base.records import Receipt
+from kibitz.base import clock, judgements
+from kibitz.base.errors import InvalidRecord
+from kibitz.base.records import Receipt, Rejection
 from kibitz.storage import statements
 from kibitz.storage.sqlite.call_writing import CallWriter
 from kibitz.storage.sqlite.feedback_writing import FeedbackWriter
 from kibitz.storage.sqlite.names import WriterNames
-from kibitz.storage.sqlite.preparing import Prepared
+from kibitz.storage.sqlite.preparing import Prepared, rejection
+from kibitz.storage.sqlite.rules import Rules
 
 _SQL = statements.load("sqlite.sql")
 
@@ -22,6 +24,7 @@ def write(
     now = clock.now_ns() // 1000
     calls = CallWriter(connection, names)
     feedback = FeedbackWriter(connection, names, calls)
+    rules = Rules(connection, names, calls, feedback)
     receipts: list[Receipt] = []
     projects = [names.project(connection, batch.project, now) for batch in batches]
     for project in set(projects):
@@ -42,23 +45,44 @@ def write(
     for batch, project in zip(batches, projects, strict=True):
         for part in batch.calls:
             calls.add(project, part)
-        for item in batch.feedback:
-            feedback.add(project, item)
+        # First, because judgements of the same batch may name them.
         _write_objects(connection, project, batch)
+        taken, refused = _judge(project, batch, rules, feedback)
         _write_files(connection, project, batch)
         receipts.append(
             Receipt(
                 calls=len(batch.calls),
-                feedback=len(batch.feedback),
+                feedback=len(taken),
                 objects=len(batch.objects),
                 files=len(batch.files),
-                feedback_ids=[item.id for item in batch.feedback],
-                rejected=batch.rejected,
+                feedback_ids=taken,
+                rejected=[*batch.rejected, *refused],
             )
         )
     calls.flush()
     feedback.flush()
     return receipts
+
+
+def _judge(
+    project: int, batch: Prepared, rules: Rules, feedback: FeedbackWriter
+) -> tuple[list[str], list[Rejection]]:
+    """Take the feedback of a batch in: the ids of what keeps the rules, and why the rest does not."""
+    taken: list[str] = []
+    refused: list[Rejection] = []
+    for item in batch.feedback:
+        try:
+            spec = rules.check(project, item)
+        except InvalidRecord as error:
+            refused.append(rejection("feedback", item.index, item.id, error))
+            continue
+        feedback.add(project, item)
+        if item.corrects is not None and item.type in judgements.COLLECTED:
+            feedback.take_back(project, item)
+        if spec is not None and not spec.unique_among_creators:
+            feedback.share(project, item)
+        taken.append(item.id)
+    return taken, refused
 
 
 def _write_objects(connection: sqlite3.Connection, project: int, batch: Prepared) -> None:
