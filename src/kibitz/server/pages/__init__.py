@@ -17,6 +17,7 @@ from kibitz.server.pages import (
     login,
     op,
     projects,
+    specs,
 )
 from kibitz.server.pages.errors import page as error_page
 
@@ -31,6 +32,10 @@ handlers = [
     feedback.send_card,
     feedback_forms.add_feedback,
     annotation_forms.add_annotations,
+    specs.list_specs,
+    specs.show_spec,
+    specs.new_spec,
+    specs.edit_spec,
     op.show_op,
     login.show_login,
     login.choose_theme,

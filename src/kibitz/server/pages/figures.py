@@ -499,7 +499,7 @@ def name(key: Any, grouped: By) -> str:
             ref = refs.parse_ref(str(key))
         except RefError:
             return shortened(str(key))
-        return f"{ref.name} {ref.digest[:7]}" if ref.digest else ref.name
+        return ref.digest[:7] if ref.digest else shortened(ref.name)
     return shortened(str(key))
 
 
