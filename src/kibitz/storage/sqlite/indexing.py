@@ -18,8 +18,6 @@ from kibitz.storage.sqlite import words
 
 BLOCK_BITS = 10
 """A block is 1,024 pks; see `word_blocks`."""
-MOST_WORDS = 1_000
-"""So many words that have a part in them are asked for one by one in some 20 ms."""
 _SQL = statements.load("sqlite.sql")
 
 
@@ -110,7 +108,7 @@ def state(connection: sqlite3.Connection, project: int) -> State:
 
 
 def words_with(
-    connection: sqlite3.Connection, project: int, part: words.Part, most: int = MOST_WORDS
+    connection: sqlite3.Connection, project: int, part: words.Part, most: int
 ) -> list[str] | None:
     """The words of a project that have a part where it says; None where they are more than `most`."""
     text = part.text

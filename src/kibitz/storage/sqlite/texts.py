@@ -96,8 +96,8 @@ class Texts:
         if level == words.OFF:
             return None
 
-        def lookup(part: words.Part) -> list[str] | None:
-            return indexing.words_with(self._connection, self._project, part)
+        def lookup(part: words.Part, most: int) -> list[str] | None:
+            return indexing.words_with(self._connection, self._project, part, most)
 
         return words.needs(And(tuple(self._conjuncts)), level, lookup)
 

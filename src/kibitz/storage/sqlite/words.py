@@ -5,7 +5,8 @@ tokens there are:
 
     WORDS       words: runs of letters and digits
     SUBSTRINGS  words, and of parts of them
-                  joints   the end of a word and the beginning of the next: `ow␟fo` of "brown fox"
+                  joints   the ends of two neighbouring words, two and three characters of each: `ow␟fo` and
+                           `own␟fox` of "brown fox"
                   pairs    of neighbouring characters, in runs that are not plain ASCII words: "日本語"
                   terms    every word is kept, so that those with a part in them can be looked up
 
@@ -46,8 +47,10 @@ _JOINT, _PAIR = "\ue000", "\ue001"
 
 _Needs = list[frozenset[str]]
 """Sets of tokens: of one of them every match has all."""
-Lookup = Callable[["Part"], list[str] | None]
-"""Gives the words that a part may be part of; None where they are too many."""
+Lookup = Callable[["Part", int], list[str] | None]
+"""Gives the words that a part may be part of; None where they are more than so many."""
+_FEW_WORDS, _MANY_WORDS = 16, 400
+"""Words that are asked for one by one, where something else is known of a text and where not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def body(inputs: str | None, attributes: str | None, output: str | None) -> str:
     """The texts of a call's JSON that are indexed, one a line."""
     # What the SDK says about the machine is the same on every call and nobody searches for it.
     parts = (_texts(inputs), _texts(attributes, without="kibitz"), _texts(output))
-    return "\n".join(parts).strip()
+    return "\n".join(part for part in parts if part)
 
 
 def _texts(text: str | None, *, without: str | None = None) -> str:
@@ -84,6 +87,7 @@ def parts(text: str) -> tuple[str, set[str]]:
     """The joints and pairs of a text as tokens in a text of their own, and its words."""
     runs = _RUN.findall(_lower(text))
     tokens = {a[-2:] + _JOINT + b[:2] for a, b in pairwise(runs)}
+    tokens.update([a[-3:] + _JOINT + b[:3] for a, b in pairwise(runs)])
     words = set(runs)
     # This runs for every call that is recorded: what is plain is not looked at word by word.
     if not text.isascii():
@@ -213,9 +217,9 @@ def _of_substring(text: str, level: int, lookup: Lookup) -> _Needs | None:
         return _joined(tokens)
     tokens += _joints(runs, whole) + _odd(runs)
     longest = max(edges, key=lambda edge: len(edge.text), default=None)
-    if longest is None or len(longest.text) < _MIN_PART or len(tokens) > 2:
+    if longest is None or len(longest.text) < _MIN_PART or len(tokens) > 1:
         return _joined(tokens)
-    found = lookup(longest)
+    found = lookup(longest, _FEW_WORDS if tokens else _MANY_WORDS)
     if found is None:
         return _joined(tokens)
     # The word may also be within a run that is no plain word, of which there are pairs instead.
@@ -232,15 +236,19 @@ def _joints(runs: list[str], whole: list[bool]) -> list[str]:
     """The joints that a text has where these runs follow each other; of a run at the edge two characters must be known."""
     found: list[str] = []
     last = len(runs) - 1
-    for index in range(last):
-        before, after = runs[index], runs[index + 1]
-        is_known = (index > 0 or whole[0] or len(before) >= 2) and (
-            index + 1 < last or whole[last] or len(after) >= 2
+    for index, (before, after) in enumerate(pairwise(runs)):
+        # How many characters of both are known: of a word that is there to its other end, all.
+        known = min(
+            len(before) if index == 0 and not whole[0] else 3,
+            len(after) if index + 1 == last and not whole[last] else 3,
         )
-        token = before[-2:] + _JOINT + after[:2]
-        if is_known and _is_joint(token):
+        if known < 2:
+            continue
+        size = min(known, 3)
+        token = before[-size:] + _JOINT + after[:size]
+        if _is_joint(token):
             found.append(f'"{token}"')
-    return list(dict.fromkeys(found))[:_MAX_JOINTS]
+    return sorted(dict.fromkeys(found), key=len, reverse=True)[:_MAX_JOINTS]
 
 
 def _odd(runs: list[str]) -> list[str]:
