@@ -11,12 +11,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from kibitz.base import publishing
 from kibitz.cli import sources, tables
-from kibitz.cli.demo import index, run
+from kibitz.cli.demo import asked, index, run
 from kibitz.query import json_form
 from kibitz.storage import sqlite
 
 GROUNDEDNESS = "feedback.[runnable.groundedness].payload.output.score"
+QUERY = "op = answer sort feedback.groundedness.output.score"
 COLUMNS = (
     "inputs.question",
     GROUNDEDNESS,
@@ -48,13 +50,25 @@ def demo(data: str | None) -> None:
         f"Asked {result.questions} questions: {result.answered} answers, each judged by 3 functions; "
         f"{result.failed} raised an error, which is recorded too."
     )
+    _ask_people(folder)
     _show_worst(folder, result.run)
     click.echo(
-        "\nEvery row is a call with its trace. See them in the browser:\n"
+        "\nEvery row is a call with its trace. See them in the browser, and press a on one to judge it yourself:\n"
         f"    kibitz serve --data {folder}        (here: make serve)\n"
         "or ask again:\n"
-        f"    kibitz calls {run.PROJECT} --data {folder} --op answer --sort '{GROUNDEDNESS}' --json"
+        f"    kibitz calls {run.PROJECT} '{QUERY}' --data {folder} --json\n"
+        f"    kibitz stats {run.PROJECT} 'op = answer' --data {folder}"
+        " --measure 'mean(feedback.groundedness.output.score)'"
     )
+
+
+def _ask_people(folder: Path) -> None:
+    """Publish what readers are asked; the same again changes nothing."""
+    store = sqlite.open_store(folder)
+    try:
+        publishing.publish(store.ingest.write, run.PROJECT, asked.USEFUL)
+    finally:
+        store.close()
 
 
 def _show_worst(folder: Path, run_id: str) -> None:
