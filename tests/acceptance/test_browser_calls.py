@@ -198,7 +198,7 @@ def test_click_elsewhere_is_told_to_the_box_and_typing_goes_on(
     browser: Browser, site: Site
 ) -> None:
     with opened(browser) as page:
-        page.goto(f"{site.url}{PATH}?q=number+17&op=answer")
+        page.goto(f"{site.url}{PATH}?q=number+17")
         expect(rows(page)).to_have_count(1)
         page.get_by_role("link", name="Clear", exact=True).click()
         expect(rows(page)).to_have_count(50)

@@ -1,6 +1,6 @@
 // Lists: a click or keys open, select and filter; the drawer; watching for new calls.
 
-import { fetchPart, sayTimes, swapPart } from "./parts.js";
+import { fetchPart, sayTimes, swapPart, visit } from "./parts.js";
 
 const POLL_MS = 1500;
 const AWAY_MS = 5000;
@@ -39,12 +39,6 @@ function openSoon(row) {
 
 // The drawer
 
-let shown = location.pathname + location.search;
-function visit(url, replace) {
-  history[replace ? "replaceState" : "pushState"](null, "", url);
-  shown = location.pathname + location.search;
-}
-
 async function open(row, replace = false) {
   const link = linkOf(row);
   currentId = row.dataset.row;
@@ -76,13 +70,6 @@ function markOpen() {
   list()?.toggleAttribute("data-drawer", Boolean(id));
   for (const row of rows()) row.classList.toggle("is-open", row.dataset.row === id);
 }
-
-// Back and forward over what this script put into the history; htmx sees to its own.
-addEventListener("popstate", (event) => {
-  if (!event.state?.htmx && location.pathname + location.search !== shown) location.reload();
-});
-document.addEventListener("htmx:pushedIntoHistory", () => { shown = location.pathname + location.search; });
-document.addEventListener("htmx:replacedInHistory", () => { shown = location.pathname + location.search; });
 
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -213,12 +200,17 @@ document.addEventListener("kibitz:key", (event) => {
   event.preventDefault();
 });
 
-document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target.id !== "results") return;
+function begin() {
   selected.clear();
+  sayselected();
   markOpen();
   watch();
+}
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "results") begin();
 });
+document.addEventListener("kibitz:list", begin);
 
 // Watching: the lines alone, twice in three seconds, while somebody looks.
 

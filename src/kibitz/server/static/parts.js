@@ -70,3 +70,18 @@ export async function swapPart(url, id) {
     return null;
   }
 }
+
+let shown = location.pathname + location.search;
+
+// Puts an address into the history that a script has shown itself.
+export function visit(url, replace) {
+  history[replace ? "replaceState" : "pushState"](null, "", url);
+  shown = location.pathname + location.search;
+}
+
+// Back and forward over what scripts put into the history; htmx sees to its own.
+addEventListener("popstate", (event) => {
+  if (!event.state?.htmx && location.pathname + location.search !== shown) location.reload();
+});
+document.addEventListener("htmx:pushedIntoHistory", () => { shown = location.pathname + location.search; });
+document.addEventListener("htmx:replacedInHistory", () => { shown = location.pathname + location.search; });
