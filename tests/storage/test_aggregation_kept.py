@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 import random
 import sqlite3
 import struct
 from collections.abc import Generator
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kibitz.base import refs
+from kibitz.base.records import Batch, CallPart, FeedbackPart
 from kibitz.query import aggregation as nodes
-from kibitz.query import aggregation_reference
+from kibitz.query import aggregation_reference, reference
 from kibitz.query.nodes import And, ColumnField, Compare, FeedbackField, In
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite import aggregating, aggregating_kept, aggregating_sums
@@ -38,6 +43,8 @@ def _load(name: str) -> ModuleType:
 data = _load("test_query_meaning")
 meaning = _load("test_aggregation_meaning")
 OP, LATENCY, STATUS = ColumnField("op"), ColumnField("latency_ms"), ColumnField("status")
+EPOCH = written.EPOCH
+_numbered = itertools.count()
 HOUR_US = 3_600_000_000
 
 
@@ -150,6 +157,105 @@ def test_the_sums_say_what_the_reference_says(store: SqliteStore, seed: int) -> 
         expected = aggregation_reference.run(query, records)
 
         assert meaning._differs(found, expected) is None, f"{query}\n{found}\n{expected}"
+
+
+SCORES: list[list[Any]] = [
+    [True, False],
+    [1, 2, 3, 4, 5],
+    [0.1, 0.2, 0.25, 0.3, 0.995, 1.0],
+    [-0.995, -1.0, -0.1, 0, 12.5],
+    [10, 20, 1000, 99.5],
+    ["good", "bad", "worse", "t" * 32],
+    ["good", "t" * 33],
+    [1e300, -1e300, 5e-324, 1.0],
+    [10**400, 1, 0.5],
+    [1, True, "1", None, [1, 2]],
+]
+
+
+def _dense(draw: random.Random, project: str) -> list[Batch]:
+    """Many calls that one scorer judges on a few days: late, corrected, taken back, delivered twice."""
+    calls = [
+        CallPart(
+            id=f"c{n}",
+            op=draw.choice(["a", "b"]),
+            started_at=(start := EPOCH + timedelta(hours=draw.randrange(-30, 40))),
+            ended_at=draw.choice([None, start + timedelta(milliseconds=draw.randrange(5000))]),
+        )
+        for n in range(draw.randrange(5, 30))
+    ]
+    scores = draw.choice(SCORES)
+    judgements: list[FeedbackPart] = []
+    for n in range(draw.randrange(40)):
+        about = draw.choice(calls)
+        judgements.append(
+            FeedbackPart(
+                id=f"f{n}",
+                type="review",
+                target_ref=refs.call_ref(project, about.id),
+                payload={"x": draw.choice(scores), "y": draw.random()},
+                author=draw.choice(["ann", "ann", "bob"]),
+                created_at=EPOCH + timedelta(minutes=draw.randrange(90)),
+            )
+        )
+    for n, taken in enumerate(draw.sample(judgements, len(judgements) // 4)):
+        judgements.append(
+            FeedbackPart(
+                id=f"r{n}",
+                type="review",
+                target_ref=taken.target_ref,
+                payload={},
+                author=taken.author,
+                created_at=EPOCH + timedelta(minutes=draw.randrange(90)),
+                retracts=taken.id,
+            )
+        )
+    items: list[CallPart | FeedbackPart] = [*calls, *judgements]
+    draw.shuffle(items)
+    items += draw.sample(items, len(items) // 5)
+    batches: list[Batch] = []
+    while items:
+        size = draw.randrange(1, 12)
+        now, items = items[:size], items[size:]
+        batches.append(
+            Batch(
+                project=project,
+                calls=[each for each in now if isinstance(each, CallPart)],
+                feedback=[each for each in now if isinstance(each, FeedbackPart)],
+            )
+        )
+    return batches
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.integers(0, 2**32))
+def test_many_scores_are_summed_as_the_reference_does(store: SqliteStore, seed: int) -> None:
+    draw = random.Random(seed)
+    project = f"dense-{next(_numbered)}"
+    batches = _dense(draw, project)
+    for batch in batches:
+        assert store.ingest.write(batch).rejected == []
+    records = written.recorded(batches)
+    fields = [FeedbackField("review", ("x",)), FeedbackField("review", ("y",))]
+    for _ in range(6):
+        query = _query(draw, project, fields)
+        found = _answered(store, query) or store.calls.aggregate(query)
+        expected = aggregation_reference.run(query, records)
+
+        assert meaning._differs(found, expected) is None, f"{query}\n{found}\n{expected}"
+    spread = nodes.AggregateQuery(
+        project=project,
+        group_by=(nodes.TimeKey("day"),),
+        measures=(nodes.OfNumbers("mean", fields[1]), nodes.Histogram(fields[1], 10)),
+    )
+
+    found = _answered(store, spread)
+    scores = [reference.look_up(fields[1], record) for record in records]
+    known = [each for each in scores if each is not reference.MISSING]
+    if known and max(known) - min(known) > 0.5:
+        assert found is not None, "two digits are enough for so few bins"
+    elif found is not None:
+        assert meaning._differs(found, aggregation_reference.run(spread, records)) is None
 
 
 @settings(max_examples=60, deadline=None)
