@@ -21,8 +21,8 @@ import markup
 import pytest
 import versions
 import zstandard
-
 from asking import JSON, Answer, ask, get, raw, send
+
 from kibitz.testing.serving import ServerProcess
 
 pytestmark = pytest.mark.processes

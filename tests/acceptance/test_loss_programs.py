@@ -10,10 +10,10 @@ import signal
 import textwrap
 from pathlib import Path
 
+import asking
 import pytest
 from programs import PROJECT, Program, calls, once, run, spooled, steps
 
-import asking
 from kibitz.base import refs
 from kibitz.query.nodes import FeedbackQuery
 from kibitz.storage import sqlite

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-
 from asking import get, send
+
 from kibitz.base import api, refs
 from kibitz.base.version import __version__
 from kibitz.testing import serving

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from asking import send
 from parts import PROJECT, batch, call, judgement
 
-from asking import send
 from kibitz.base import api
 from kibitz.base.records import FeedbackPart
 from kibitz.client import http, reading
