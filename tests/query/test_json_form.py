@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -18,15 +19,18 @@ from kibitz.query.nodes import (
     ColumnField,
     Compare,
     Contains,
+    Convert,
     Exists,
     FeedbackField,
-    Field,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
+    Operand,
     Or,
     PathField,
+    Size,
     SortKey,
 )
 
@@ -62,8 +66,18 @@ VALUES = st.none() | st.booleans() | NUMBERS | TEXTS | st.sampled_from(["true", 
 
 
 @st.composite
-def _fields_with_values(draw: st.DrawFn) -> tuple[Field, st.SearchStrategy[Literal_]]:
-    kind = draw(st.sampled_from(["json", "text", "time", "latency", "status", "judged"]))
+def _fields_with_values(draw: st.DrawFn) -> tuple[Operand, st.SearchStrategy[Literal_]]:
+    kind = draw(
+        st.sampled_from(
+            ["json", "text", "time", "latency", "status", "judged", "size", "converted"]
+        )
+    )
+    if kind == "size":
+        return Size(draw(JSON_FIELDS)), st.none() | NUMBERS
+    if kind == "converted":
+        to = draw(st.sampled_from(fields.CONVERSIONS))
+        values = {"text": TEXTS, "bool": st.booleans()}.get(to, NUMBERS)
+        return Convert(draw(JSON_FIELDS), to), st.none() | values
     if kind == "judged":
         field = draw(st.sampled_from(list(JUDGED)))
         times = st.integers(-(2**63), 2**63 - 1)
@@ -84,7 +98,10 @@ def _fields_with_values(draw: st.DrawFn) -> tuple[Field, st.SearchStrategy[Liter
 @st.composite
 def _leaves(draw: st.DrawFn) -> Node:
     field, values = draw(_fields_with_values())
-    kind = draw(st.sampled_from(["compare", "in", "contains", "exists"]))
+    kind = draw(st.sampled_from(["compare", "in", "contains", "matches", "exists"]))
+    if kind == "matches":
+        pattern = draw(TEXTS.map(re.escape) | st.sampled_from(["a|b", r"\d+$", "(?i)x", ""]))
+        return Matches(draw(JSON_FIELDS), pattern, draw(st.booleans()))
     if kind == "exists":
         return Exists(field)
     if kind == "contains":
@@ -109,6 +126,8 @@ SORTS = st.lists(
     st.builds(
         SortKey,
         JSON_FIELDS
+        | st.builds(Size, JSON_FIELDS)
+        | st.builds(Convert, JSON_FIELDS, st.sampled_from(fields.CONVERSIONS))
         | st.sampled_from(fields.COLUMNS).map(ColumnField)
         | st.sampled_from(list(JUDGED)),
         descending=st.booleans(),
@@ -222,6 +241,57 @@ def _where(node: Any) -> Node:
                 ]
             },
             Compare(FeedbackField("x", part="created_at"), "lt", 1_000_000),
+        ),
+        (
+            {"$gt": [{"$size": OUTPUT}, {"$literal": 3}]},
+            Compare(Size(PathField("output")), "gt", 3),
+        ),
+        (
+            {"$lt": [{"$literal": 3}, {"$size": OUTPUT}]},
+            Compare(Size(PathField("output")), "gt", 3),
+        ),
+        *(
+            (
+                {"$eq": [{"$convert": {"input": OUTPUT, "to": spelled}}, {"$literal": value}]},
+                Compare(Convert(PathField("output"), to), "eq", value),
+            )
+            for spelled, to, value in [
+                ("number", "number", 1.5),
+                ("double", "number", 1),
+                ("int", "integer", 1),
+                ("string", "text", "true"),
+                ("text", "text", "1"),
+                ("bool", "bool", True),
+            ]
+        ),
+        ({"$convert": {"input": OUTPUT, "to": "exists"}}, Exists(PathField("output"))),
+        (
+            {"$eq": [{"$convert": {"input": OUTPUT, "to": "exists"}}, {"$literal": True}]},
+            Exists(PathField("output")),
+        ),
+        (
+            {"$eq": [{"$literal": "false"}, {"$convert": {"input": OUTPUT, "to": "exists"}}]},
+            Not(Exists(PathField("output"))),
+        ),
+        (
+            {"$ne": [{"$convert": {"input": OUTPUT, "to": "exists"}}, {"$literal": False}]},
+            Exists(PathField("output")),
+        ),
+        (
+            {"$ne": [{"$convert": {"input": OUTPUT, "to": "exists"}}, {"$literal": True}]},
+            Not(Exists(PathField("output"))),
+        ),
+        (
+            {"$regex": {"input": OUTPUT, "pattern": {"$literal": "a+"}, "case_insensitive": True}},
+            Matches(PathField("output"), "a+", True),
+        ),
+        (
+            {"$in": [{"$convert": {"input": MATCH, "to": "text"}}, [{"$literal": "true"}]]},
+            In(Convert(MATCH_FIELD, "text"), ("true",)),
+        ),
+        (
+            {"$gt": [{"$getField": "tokens"}, {"$literal": 5}]},
+            Compare(ColumnField("tokens"), "gt", 5),
         ),
         ({"$eq": [OUTPUT, {"$literal": "a\0"}]}, Compare(PathField("output"), "eq", "a␀")),
         ({"$eq": [OUTPUT, {"$literal": 2**64}]}, Compare(PathField("output"), "eq", 2.0**64)),
@@ -369,6 +439,73 @@ def test_what_is_meant(written: Any, meant: Node) -> None:
         ),
         ({"$contains": {"input": OUTPUT, "substring": 1}}, "$expr.$contains", "'substr'"),
         ({"$and": [{"$exists": OP}] * 500}, "$expr.$and[499]", "more than 500 conditions"),
+        ({"$size": OUTPUT}, "$expr", "is not a condition"),
+        ({"$convert": {"input": OUTPUT, "to": "number"}}, "$expr", "is not a condition"),
+        (
+            {"$gt": [{"$size": OUTPUT}, {"$literal": "3"}]},
+            "$expr.$gt[1]",
+            "is not a number, and size(output) is",
+        ),
+        ({"$gt": [{"$size": OUTPUT}, {"$size": OP}]}, "$expr.$gt", "compares two fields"),
+        (
+            {"$gt": [{"$size": {"$size": OUTPUT}}, {"$literal": 3}]},
+            "$expr.$gt[0].$size",
+            "is not a field",
+        ),
+        ({"$exists": {"$size": STARTED}}, "$expr.$exists", "is a time and compares as it is"),
+        (
+            {"$exists": {"$size": {"$getField": "tokens"}}},
+            "$expr.$exists",
+            "is a number and has no size",
+        ),
+        ({"$exists": {"$size": {"$getField": "feedback.[x]"}}}, "$expr.$exists", "whole judgement"),
+        (
+            {"$exists": {"$convert": {"input": OUTPUT, "to": "date"}}},
+            "$expr.$exists.$convert.to",
+            "known are",
+        ),
+        ({"$exists": {"$convert": {"input": OUTPUT}}}, "$expr.$exists.$convert", "has no to"),
+        (
+            {"$exists": {"$convert": {"input": OUTPUT, "to": "exists"}}},
+            "$expr.$exists",
+            "true or false already",
+        ),
+        (
+            {"$gt": [{"$convert": {"input": OUTPUT, "to": "exists"}}, {"$literal": 1}]},
+            "$expr.$gt[1]",
+            "compared with true or false",
+        ),
+        (
+            {"$eq": [{"$convert": {"input": OUTPUT, "to": "bool"}}, {"$literal": "true"}]},
+            "$expr.$eq[1]",
+            "is not true or false",
+        ),
+        (
+            {"$exists": {"$getField": "size(output)"}},
+            "$expr.$exists.$getField",
+            "worked out from a field",
+        ),
+        (
+            {"$regex": {"input": OUTPUT, "pattern": {"$literal": "("}}},
+            "$expr.$regex.pattern",
+            "never closed",
+        ),
+        (
+            {"$regex": {"input": OUTPUT, "pattern": {"$literal": 1}}},
+            "$expr.$regex.pattern",
+            "is not a text",
+        ),
+        ({"$regex": {"input": OUTPUT, "regex": "a"}}, "$expr.$regex", "known are input, pattern"),
+        (
+            {"$regex": {"input": {"$size": OUTPUT}, "pattern": {"$literal": "a"}}},
+            "$expr.$regex.input",
+            "is a number",
+        ),
+        (
+            {"$or": [{"$regex": {"input": OUTPUT, "pattern": {"$literal": "a"}}}] * 17},
+            "$expr.$or[16].$regex",
+            "more than 16 patterns",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_the_way_out(

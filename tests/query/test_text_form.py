@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,19 @@ from kibitz.query.nodes import (
     ColumnField,
     Compare,
     Contains,
+    Convert,
+    ConvertTo,
     Exists,
     FeedbackField,
-    Field,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
+    Operand,
     Or,
     PathField,
+    Size,
     SortKey,
 )
 from kibitz.query.text_form import Parsed
@@ -89,14 +94,26 @@ NUMBERS = INT64 | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.none() | st.booleans() | NUMBERS | TEXTS | st.sampled_from(["true", "false"])
 
 
+PATTERNS = [r"refund(ed)?", r'"\d+"', "^a|b$", r"[^'\\]", r"(?s)a.b", "a b", "", "[)]", "\n"]
+
+
 def _pair(
     kinds: st.SearchStrategy[Any], values: st.SearchStrategy[Any]
-) -> st.SearchStrategy[tuple[Field, st.SearchStrategy[Literal_]]]:
+) -> st.SearchStrategy[tuple[Operand, st.SearchStrategy[Literal_]]]:
     return kinds.map(lambda field: (field, values))
 
 
+def _converted(to: ConvertTo) -> st.SearchStrategy[Operand]:
+    return (PLACES | LEAVES | TEXT_COLUMNS).map(lambda field: Convert(field, to))
+
+
+SIZES = st.builds(Size, PLACES | LEAVES | AVERAGES | TEXT_COLUMNS | AUTHORS)
+WORKED_OUT = SIZES | st.sampled_from(fields.CONVERSIONS).flatmap(_converted)
 COMPARED = (
-    _pair(PLACES | LEAVES, VALUES)
+    _pair(SIZES | _converted("number") | _converted("integer"), st.none() | NUMBERS)
+    | _pair(_converted("text"), st.none() | TEXTS)
+    | _pair(_converted("bool"), st.none() | st.booleans())
+    | _pair(PLACES | LEAVES, VALUES)
     | _pair(TEXT_COLUMNS | AUTHORS, st.none() | TEXTS)
     | _pair(TIMES, st.none() | INT64)
     | _pair(AGREEMENTS, st.none() | st.booleans())
@@ -107,11 +124,18 @@ COMPARED = (
 
 @st.composite
 def _leaves(draw: st.DrawFn) -> Node:
-    kind = draw(st.sampled_from(["compare", "in", "contains", "exists"]))
+    kind = draw(st.sampled_from(["compare", "in", "contains", "matches", "exists"]))
+    if kind == "matches":
+        pattern = draw(TEXTS.map(re.escape) | st.sampled_from(PATTERNS))
+        texts = PLACES | LEAVES | TEXT_COLUMNS | _converted("text")
+        return Matches(draw(texts), pattern, draw(st.booleans()))
     if kind == "exists":
-        return Exists(draw(PLACES | LEAVES | AVERAGES | JUDGEMENTS | AUTHORS | COUNTS | COLUMNS))
+        return Exists(
+            draw(WORKED_OUT | PLACES | LEAVES | AVERAGES | JUDGEMENTS | AUTHORS | COUNTS | COLUMNS)
+        )
     if kind == "contains":
-        return Contains(draw(PLACES | LEAVES | TEXT_COLUMNS), draw(TEXTS), draw(st.booleans()))
+        texts = PLACES | LEAVES | TEXT_COLUMNS | _converted("text")
+        return Contains(draw(texts), draw(TEXTS), draw(st.booleans()))
     field, values = draw(COMPARED)
     if kind == "in":
         return In(field, tuple(draw(st.lists(values, max_size=4))))
@@ -132,7 +156,7 @@ NODES = st.recursive(
 SORTS = st.lists(
     st.builds(
         SortKey,
-        PLACES | LEAVES | AVERAGES | AGREEMENTS | AUTHORS | COUNTS | COLUMNS,
+        WORKED_OUT | PLACES | LEAVES | AVERAGES | AGREEMENTS | AUTHORS | COUNTS | COLUMNS,
         descending=st.booleans(),
     ),
     max_size=4,
@@ -263,6 +287,24 @@ def test_a_case_says_the_same_as_its_json(case: dict[str, Any]) -> None:
         ("inputs.a = output", 11, "queries cannot compare two"),
         ("op in a", 6, "( is missing before 'a'"),
         ("op in (a b)", 9, "parted by commas"),
+        ("size(output) > x", 15, "is not a number, and size(output) is"),
+        ("size output > 1", 5, "( is missing before 'output'"),
+        ("size() > 1", 5, "A field is missing here, before ')'"),
+        ("size(output", 4, "never closed"),
+        ("size(output > 1)", 12, "here comes ) after the field of size"),
+        ("size(number(output)) > 1", 5, "one function is enough"),
+        ("len(output) > 1", 0, "did you mean 'size'"),
+        ("size(started_at) > 1", 5, "is a time and compares as it is"),
+        ("size(feedback.x) > 1", 5, "whole judgement"),
+        ("size(output)", 0, "write exists size(output)"),
+        ("bool(output)", 0, "write bool(output) = true"),
+        ('output matches "a(b"', 17, "a ( is never closed"),
+        ("output matches 'a**'", 17, "one repetition after another"),
+        ('output matches "a(?=b)"', 17, "looking ahead is not possible"),
+        ('output matches "\\\\1"', 15, "references to a group are not possible"),
+        ("tokens matches 5", 0, "is a number and contains no text"),
+        ("output ~ 'x'", 7, "did you mean 'matches'"),
+        (" or ".join(["output matches a"] * 17), 335, "more than 16 patterns"),
         ("op not = a", 7, "in, contains or matches"),
         ("op is a", 6, "null or not null"),
         ("inputs.a", 0, "write inputs.a = true, or exists inputs.a"),

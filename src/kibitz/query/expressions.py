@@ -293,6 +293,22 @@ class _WithText(Field[V]):
         """How many characters a text has, elements a list, keys an object. Raises `QueryError` where it has none."""
         return NumberField(_derived(nodes.Size(self._base("size"))))
 
+    def as_number(self) -> NumberField:
+        """It as a number: a text that spells one, a boolean as 0 or 1; missing where it cannot be."""
+        return NumberField(_derived(nodes.Convert(self._base("as_number"), "number")))
+
+    def as_integer(self) -> NumberField:
+        """It as a number without its fraction."""
+        return NumberField(_derived(nodes.Convert(self._base("as_integer"), "integer")))
+
+    def as_text(self) -> TextField:
+        """It as text: `true`, `false`, a number as JSON has it."""
+        return TextField(_derived(nodes.Convert(self._base("as_text"), "text")))
+
+    def as_bool(self) -> Field[bool]:
+        """It as a boolean: of a number whether it is not 0; the texts true, false, 1 and 0."""
+        return Field(_derived(nodes.Convert(self._base("as_bool"), "bool")))
+
     def _check_text(self, method: str) -> None:
         if literals.is_number(self._operand):
             raise QueryError(
@@ -354,22 +370,6 @@ class Place(_WithText[V]):
                 f"[{_short(key)}] below {_shown(self)} is no key; keys are texts, and whole numbers from 0 on"
             )
         return self._below(str(key))
-
-    def as_number(self) -> NumberField:
-        """It as a number: a text that spells one, a boolean as 0 or 1; missing where it cannot be."""
-        return NumberField(_derived(nodes.Convert(self._base("as_number"), "number")))
-
-    def as_integer(self) -> NumberField:
-        """It as a number without its fraction."""
-        return NumberField(_derived(nodes.Convert(self._base("as_integer"), "integer")))
-
-    def as_text(self) -> TextField:
-        """It as text: `true`, `false`, a number as JSON has it."""
-        return TextField(_derived(nodes.Convert(self._base("as_text"), "text")))
-
-    def as_bool(self) -> Field[bool]:
-        """It as a boolean: of a number whether it is not 0; the texts true, false, 1 and 0."""
-        return Field(_derived(nodes.Convert(self._base("as_bool"), "bool")))
 
     def _below(self, key: str) -> Place[V]:
         field = self._base("key")
