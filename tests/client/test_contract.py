@@ -32,3 +32,4 @@ def _tests(module: ModuleType) -> dict[str, object]:
 
 globals().update(_tests(_load("test_ingest")))
 globals().update(_tests(_load("test_views")))
+globals().update(_tests(_load("test_bulk")))

@@ -11,6 +11,7 @@ from kibitz.base.errors import KibitzError, UsageError
 from kibitz.base.version import __version__
 
 COMMANDS = {
+    "bulk": ("kibitz.cli.bulk", "bulk"),
     "calls": ("kibitz.cli.calls", "calls"),
     "demo": ("kibitz.cli.demonstration", "demo"),
     "doctor": ("kibitz.cli.doctor", "doctor"),

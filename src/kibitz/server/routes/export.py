@@ -43,8 +43,10 @@ def export(body: RawBody, store: LocalStoreIn) -> Stream:
     name = streams.file_name(project, asked.format, asked.tables)
     return Stream(
         chunks,
-        media_type=streams.MEDIA_TYPES[asked.format, asked.tables],
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        headers={
+            "Content-Type": streams.MEDIA_TYPES[asked.format, asked.tables],
+            "Content-Disposition": f'attachment; filename="{name}"',
+        },
     )
 
 
