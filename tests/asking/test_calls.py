@@ -86,14 +86,19 @@ def test_without_a_sort_the_newest_come_first(every: CallSet) -> None:
 def test_a_set_is_sorted_as_it_says(every: CallSet) -> None:
     judged = every.where(feedback("helpful"))
 
-    assert ids(judged.sort(inputs.n)) == "00 01 02 03 04 05".split()
+    assert ids(judged.sort(inputs.n)) == ["00", "01", "02", "03", "04", "05"]
     assert ids(judged.sort(feedback("helpful").mean.value.desc(), calls.id)) == (
-        "05 04 02 03 01 00".split()
+        ["05", "04", "02", "03", "01", "00"]
     )
-    assert ids(judged.sort(calls.op, inputs.n.desc())) == "04 02 00 05 03 01".split()
-    assert ids(judged.sort("op, inputs.n desc")) == "04 02 00 05 03 01".split()
+    assert ids(judged.sort(calls.op, inputs.n.desc())) == ["04", "02", "00", "05", "03", "01"]
+    assert ids(judged.sort("op, inputs.n desc")) == ["04", "02", "00", "05", "03", "01"]
     assert ids(judged.sort(inputs.n).sort(calls.id.desc()))[0] == "05"
-    assert ids(every.sort(feedback("thumb").up.desc(), calls.id).limit(4)) == "01 02 03 00".split()
+    assert ids(every.sort(feedback("thumb").up.desc(), calls.id).limit(4)) == [
+        "01",
+        "02",
+        "03",
+        "00",
+    ]
 
 
 def test_a_set_is_never_changed(every: CallSet) -> None:
@@ -104,8 +109,8 @@ def test_a_set_is_never_changed(every: CallSet) -> None:
 
 
 def test_of_several_limits_the_smallest_counts(every: CallSet) -> None:
-    assert ids(every.limit(3).limit(5)) == "11 10 09".split()
-    assert ids(every.limit(5).where("limit 2")) == "11 10".split()
+    assert ids(every.limit(3).limit(5)) == ["11", "10", "09"]
+    assert ids(every.limit(5).where("limit 2")) == ["11", "10"]
     assert every.limit(3).count() == 3
     assert every.where("op = answer limit 2").count() == 2
 
