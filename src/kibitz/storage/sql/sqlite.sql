@@ -118,6 +118,9 @@ SELECT day, n, fractions, infinite, total, squares FROM score_sums WHERE series 
 SELECT kind, day, num, text, n FROM score_buckets WHERE series = ? AND kind IN (SELECT value FROM json_each(?))
 AND day >= ? AND day < ?
 
+-- name: drop_empty_rollup
+DELETE FROM rollups WHERE project = ? AND op = ? AND hour = ? AND calls = 0
+
 -- name: await_words
 INSERT INTO unworded (project, call) VALUES (?, ?) ON CONFLICT DO NOTHING
 
@@ -414,3 +417,103 @@ DELETE FROM views WHERE project = ? AND name = ?
 
 -- name: feedback_type_names
 SELECT name FROM feedback_types WHERE project = ?
+
+-- name: last_call
+SELECT coalesce(max(pk), 0) FROM calls
+
+-- name: calls_between
+-- What the derived columns of some calls are worked out from, and what they are: (pk, started_at, ended_at,
+-- exception, summary, latency, status, model, input_tokens, output_tokens, tokens, cost).
+SELECT c.pk, c.started_at, c.ended_at, p.exception, p.summary,
+    c.latency, c.status, c.model, c.input_tokens, c.output_tokens, c.tokens, c.cost
+FROM calls c LEFT JOIN payloads p ON p.call = c.pk
+WHERE c.pk > ?1 AND c.pk <= ?2 AND (?3 IS NULL OR c.project = ?3)
+
+-- name: set_derived
+UPDATE calls SET latency = ?, status = ?, model = ?, input_tokens = ?, output_tokens = ?, tokens = ?, cost = ?
+WHERE pk = ?
+
+-- name: judgements_between
+-- The feedback on some calls, by call and type: (call, type, its name, pk, id, author, created_at, retracts, stands,
+-- payload).
+SELECT f.call, f.type, t.name, f.pk, f.id, f.author, f.created_at, f.retracts, f.stands, f.payload
+FROM feedback f JOIN feedback_types t ON t.pk = f.type
+WHERE f.call > ?1 AND f.call <= ?2 AND (?3 IS NULL OR f.project = ?3)
+ORDER BY f.call, f.type
+
+-- name: judgements_elsewhere
+-- The feedback on anything but calls, by target and type, the same way.
+SELECT f.target, f.type, t.name, f.pk, f.id, f.author, f.created_at, f.retracts, f.stands, f.payload
+FROM feedback f JOIN feedback_types t ON t.pk = f.type
+WHERE f.target IS NOT NULL AND (?1 IS NULL OR f.project = ?1)
+ORDER BY f.target, f.type
+
+-- name: all_series
+SELECT s.pk FROM series s JOIN feedback_types t ON t.pk = s.type WHERE ?1 IS NULL OR t.project = ?1
+
+-- name: delete_scores_between
+DELETE FROM scores WHERE series = ? AND call > ? AND call <= ?
+
+-- name: recount_series
+-- How many scores of each kind every series has now; of a list its first element counts.
+WITH counted AS (
+    SELECT series, sum(kind = 1) AS bools, sum(kind = 2) AS numbers, sum(kind = 3) AS texts
+    FROM scores WHERE role IN (1, 2, 4) AND place <= 1 GROUP BY series
+)
+UPDATE series SET
+    bools = coalesce((SELECT c.bools FROM counted c WHERE c.series = series.pk), 0),
+    numbers = coalesce((SELECT c.numbers FROM counted c WHERE c.series = series.pk), 0),
+    texts = coalesce((SELECT c.texts FROM counted c WHERE c.series = series.pk), 0)
+
+-- name: recount_feedback
+UPDATE feedback_types SET rows = (SELECT count(*) FROM feedback f WHERE f.type = feedback_types.pk), unindexed = 0
+
+-- name: large_payloads
+-- The payloads that may have more leaves, or deeper ones, than scores keep.
+SELECT type, payload FROM feedback
+WHERE length(payload) - length(replace(payload, ',', '')) >= 64
+    OR length(payload) - length(replace(payload, '{', '')) >= 9
+
+-- name: hours_of_calls
+-- How many calls of a project started in each hour.
+SELECT started_at / 3600000000 - (started_at % 3600000000 < 0) AS hour, count(*) FROM calls
+WHERE project = ? AND started_at IS NOT NULL GROUP BY 1 ORDER BY 1
+
+-- name: delete_rollups_between
+DELETE FROM rollups WHERE project = ? AND hour >= ? AND hour <= ?
+
+-- name: rollups_between
+-- The sums of the calls of a project that started in some hours. A square may have 80 bits: it is put together from
+-- those of the 20 bits above and below.
+INSERT INTO rollups (project, op, hour, calls, errors, running, latency, bytes, squares_high, squares_low, lengthy)
+SELECT ?1, op, hour, count(*), sum(status = 'error'), sum(status = 'running'), sum(latency), sum(bytes),
+    sum(CASE WHEN lengthy THEN 0 ELSE (above * above << 10) + (below >> 30) END),
+    sum(CASE WHEN lengthy THEN 0 ELSE below & 1073741823 END), sum(lengthy)
+FROM (
+    SELECT coalesce(c.op, ?2) AS op, c.started_at / 3600000000 - (c.started_at % 3600000000 < 0) AS hour, c.status,
+        coalesce(c.latency, 0) AS latency, coalesce(c.latency >= 1 << 40, 0) AS lengthy,
+        coalesce(c.latency, 0) >> 20 AS above,
+        ((coalesce(c.latency, 0) >> 20) * (coalesce(c.latency, 0) & 1048575) << 21)
+            + (coalesce(c.latency, 0) & 1048575) * (coalesce(c.latency, 0) & 1048575) AS below,
+        coalesce(length(CAST(p.inputs AS BLOB)), 0) + coalesce(length(CAST(p.output AS BLOB)), 0)
+            + coalesce(length(CAST(p.attributes AS BLOB)), 0) + coalesce(length(CAST(p.summary AS BLOB)), 0)
+            + coalesce(length(CAST(p.exception AS BLOB)), 0) AS bytes
+    FROM calls c LEFT JOIN payloads p ON p.call = c.pk
+    WHERE c.project = ?1 AND c.started_at >= ?3 AND c.started_at < ?4
+)
+GROUP BY op, hour
+
+-- name: disagreements
+-- Where sums and counts do not say what the rows say: (what, which project).
+SELECT 'calls by op and hour', q.name FROM projects q
+WHERE (SELECT coalesce(sum(r.calls), 0) FROM rollups r WHERE r.project = q.pk)
+    <> (SELECT count(*) FROM calls c WHERE c.project = q.pk AND c.started_at IS NOT NULL)
+UNION ALL
+SELECT 'feedback of type ' || t.name, q.name FROM feedback_types t JOIN projects q ON q.pk = t.project
+WHERE t.rows <> (SELECT count(*) FROM feedback f WHERE f.type = t.pk)
+UNION ALL
+SELECT 'scores of ' || t.name || '.' || s.path, q.name
+FROM series s JOIN feedback_types t ON t.pk = s.type JOIN projects q ON q.pk = t.project
+WHERE s.bools + s.numbers + s.texts
+    <> (SELECT count(*) FROM scores x WHERE x.series = s.pk AND x.role IN (1, 2, 4) AND x.place <= 1)
+LIMIT ?

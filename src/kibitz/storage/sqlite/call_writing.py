@@ -183,6 +183,9 @@ class CallWriter:
         self._connection.executemany(
             _SQL["add_to_rollup"], [(*key, *entry) for key, entry in sums.items() if any(entry)]
         )
+        self._connection.executemany(
+            _SQL["drop_empty_rollup"], [key for key, entry in sums.items() if entry[0] < 0]
+        )
 
     def _next_pk(self) -> int:
         if self._last_pk is None:
@@ -215,8 +218,7 @@ def _usage(summary: str | None) -> Usage:
 
 
 def _columns(row: CallRow) -> tuple[None | int | float | str, ...]:
-    # From the summary as it stands after all parts, whichever brought it.
-    used = _usage(row.summary)
+    latency, status, *used = derived(row)
     return (
         row.trace_id,
         row.parent_id,
@@ -228,11 +230,22 @@ def _columns(row: CallRow) -> tuple[None | int | float | str, ...]:
         row.author,
         row.started_at,
         row.ended_at,
-        row.latency,
-        row.status,
+        latency,
+        status,
         row.input_preview,
         row.output_preview,
         row.error,
+        *used,
+    )
+
+
+def derived(row: CallRow) -> tuple[None | int | float | str, ...]:
+    """The columns that follow from others: latency, status, model, tokens in, out and in all, cost."""
+    # From the summary as it stands after all parts, whichever brought it.
+    used = _usage(row.summary)
+    return (
+        row.latency,
+        row.status,
         used.model,
         used.input_tokens,
         used.output_tokens,

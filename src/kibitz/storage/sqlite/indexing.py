@@ -102,6 +102,14 @@ def clear(connection: sqlite3.Connection) -> None:
         connection.execute(_SQL["await_all_words"], (project,))
 
 
+def again(connection: sqlite3.Connection, project: int) -> None:
+    """Let every call of a project wait for the index anew, inside an open transaction."""
+    connection.execute(_SQL["delete_blocks"], (project,))
+    connection.execute(_SQL["await_no_words"], (project,))
+    if connection.execute(_SQL["search_level"], (project,)).fetchone()[0]:
+        connection.execute(_SQL["await_all_words"], (project,))
+
+
 def state(connection: sqlite3.Connection, project: int) -> State:
     """What the index holds of a project now."""
     return State(*connection.execute(_SQL["search_state"], (project,)).fetchone())
