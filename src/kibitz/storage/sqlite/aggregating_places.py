@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Literal, assert_never
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,9 @@ from kibitz.query.nodes import Column, ColumnField, FeedbackField, PathField, So
 from kibitz.query.pieces import BOOL, NUMBER, SORT_CHARACTERS, TEXT, Sql
 from kibitz.query.sql import Compiler
 
-_HOUR, _DAY = 3_600_000_000, 86_400_000_000
+_MINUTE, _HOUR, _DAY = 60_000_000, 3_600_000_000, 86_400_000_000
+_WHOLE_MINUTES_FROM = 366 * 3 * _DAY
+"""From 1973 on: Liberia, the last whose offset had seconds, gave them up in 1972."""
 _NUMBERS: dict[Column, str] = {
     "started_at": "c.started_at",
     "ended_at": "c.ended_at",
@@ -66,6 +69,7 @@ class Places:
         self._project = project
         self._compiler = compiler
         connection.create_function("kibitz_offset", 2, _offset, deterministic=True)
+        connection.create_function("kibitz_local", 3, _local, deterministic=True)
         connection.create_function("kibitz_call_ref", 2, refs.call_ref, deterministic=True)
 
     def place(self, place: nodes.Place) -> Reading:
@@ -178,19 +182,15 @@ def _time(key: nodes.TimeKey) -> KeyReading:
     column = {"started_at": "c.started_at", "ended_at": "c.ended_at", "created_at": "f.created_at"}[
         key.place.name
     ]
-    params: tuple[str, ...] = ()
-    offset = ""
-    if key.zone != nodes.UTC:
-        offset, params = f"kibitz_offset({column}, ?)", (key.zone,)
-    local = f"({column} + {offset})" if offset else column
+    unit = _HOUR if key.unit == "hour" else _DAY
+    decode = {"hour": _hour, "day": _day, "week": _week, "month": _month}[key.unit]
+    if key.zone == nodes.UTC:
+        return KeyReading((Sql(_floored(column, unit)),), decode)
+    columns = [Sql(f"kibitz_local({column}, ?, {unit})", (key.zone,))]
     if key.unit == "hour":
-        columns = [Sql(_floored(local, _HOUR), params * 2)]
-        if offset:
-            # The same hour comes twice where clocks are put back.
-            columns.append(Sql(offset, params))
-        return KeyReading(tuple(columns), _hour)
-    decode = {"day": _day, "week": _week, "month": _month}[key.unit]
-    return KeyReading((Sql(_floored(local, _DAY), params * 2),), decode)
+        # The same hour comes twice where clocks are put back.
+        columns.append(Sql(f"kibitz_offset({column}, ?)", (key.zone,)))
+    return KeyReading(tuple(columns), decode)
 
 
 def _floored(expression: str, unit: int) -> str:
@@ -240,9 +240,23 @@ def month_text(day: int) -> str:
     return day_text(day)[:7]
 
 
+def _local(moment: int | None, zone: str, unit: int) -> int | None:
+    """The number of the hour or day since 1970 by the clocks of a zone."""
+    offset = _offset(moment, zone)
+    return None if moment is None or offset is None else (moment + offset) // unit
+
+
 def _offset(moment: int | None, zone: str) -> int | None:
     """How much the clocks of a zone are ahead of UTC, in microseconds."""
     if moment is None:
         return None
+    # Since all zones count whole minutes, clocks are changed on them too.
+    return _exact_offset(
+        moment - moment % _MINUTE if moment >= _WHOLE_MINUTES_FROM else moment, zone
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _exact_offset(moment: int, zone: str) -> int | None:
     found = clock.from_us(moment).astimezone(ZoneInfo(zone)).utcoffset()
     return None if found is None else found // timedelta(microseconds=1)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import sys
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from math import floor, log10
 
 import msgspec
 
@@ -76,8 +79,18 @@ class _Change:
     n: int = 0
     fractions: int = 0
     infinite: int = 0
-    total: ExactSum = field(default_factory=ExactSum)
-    squares: ExactSum = field(default_factory=ExactSum)
+    totals: dict[int, int] = field(default_factory=dict[int, int])
+    """Numerators by the power of two below them."""
+    squares: dict[int, int] = field(default_factory=dict[int, int])
+    """Their squares, by the power below themselves."""
+
+    def added_to(self, before: tuple[str, str] | None) -> tuple[str, str]:
+        """The sums as they are kept, with what stood."""
+        total, squares = map(parse_sum, before or ("0/0", "0/0"))
+        for exponent, numerator in self.totals.items():
+            total.add(numerator, exponent)
+            squares.add(self.squares[exponent], 2 * exponent)
+        return str(total), str(squares)
 
 
 class ScoreSums:
@@ -116,27 +129,24 @@ class ScoreSums:
             return
         change = self._numbers[series, day]
         change.n += by
-        taken = _taken(num)
-        if taken is None:
+        if num - num != 0:
             change.infinite += by
             return
-        numerator, exponent, fraction, bucket = taken
-        change.fractions += by * fraction
-        change.total.add(by * numerator, exponent)
-        change.squares.add(by * numerator * numerator, 2 * exponent)
-        self._buckets[series, NUMBER, day, bucket, ""] += by
+        numerator, denominator = num.as_integer_ratio()
+        exponent = denominator.bit_length() - 1
+        change.fractions += by * (exponent > 0)
+        change.totals[exponent] = change.totals.get(exponent, 0) + by * numerator
+        square = by * numerator * numerator
+        change.squares[exponent] = change.squares.get(exponent, 0) + square
+        self._buckets[series, NUMBER, day, bucket_of(num), ""] += by
 
     def flush(self) -> None:
         """Write what changed."""
         written: list[tuple[int | str, ...]] = []
         for (series, day), change in self._numbers.items():
             row = self._connection.execute(_SQL["score_sum"], (series, day)).fetchone()
-            if row is not None:
-                for mine, its in ((change.total, row[0]), (change.squares, row[1])):
-                    before = parse_sum(its)
-                    mine.add(before.numerator, before.exponent)
             counts = (change.n, change.fractions, change.infinite)
-            written.append((series, day, *counts, str(change.total), str(change.squares)))
+            written.append((series, day, *counts, *change.added_to(row)))
         self._connection.executemany(_SQL["change_score_sum"], written)
         self._connection.executemany(
             _SQL["change_score_bucket"], [(*key, by) for key, by in self._buckets.items() if by]
@@ -205,29 +215,28 @@ def day_of(moment: int) -> int:
     return moment // DAY_US
 
 
-@lru_cache(maxsize=65_536)
-def _taken(number: float) -> tuple[int, int, bool, float] | None:
-    """A finite number as (numerator, exponent of two below it, whether it is no whole one, its bucket)."""
-    if not math.isfinite(number):
-        return None
-    numerator, denominator = number.as_integer_ratio()
-    exponent = denominator.bit_length() - 1
-    return numerator, exponent, exponent > 0, bucket_of(number)
-
-
 def bucket_of(number: float) -> float:
     """The smallest number of the bucket that a finite number is in: its first two digits, rounded down."""
     if number == 0:
         return 0.0
-    digits, exponent = _two_digits(number)
-    lower = float(f"{digits}e{exponent}")
-    if lower > number:
-        digits -= 1
-        if digits == 9:
-            digits, exponent = 99, exponent - 1
-        lower = float(f"{digits}e{exponent}")
-    # Beyond the largest double there is none; its bucket begins at the smallest.
-    return max(lower, -1.7976931348623157e308)
+    size = abs(number)
+    exponent = floor(log10(size))
+    lowers = _lowers(exponent)
+    # The logarithm of a number next to a power of ten may be that of its neighbour.
+    if size < lowers[0]:
+        lowers = _lowers(exponent - 1)
+    elif size >= lowers[-1]:
+        lowers = _lowers(exponent + 1)
+    if number > 0:
+        return lowers[bisect_right(lowers, size) - 1]
+    return -lowers[bisect_left(lowers, size)]
+
+
+@lru_cache(maxsize=1024)
+def _lowers(exponent: int) -> list[float]:
+    """The edges of the buckets from a power of ten to the next, as decimals; none is beyond the largest double."""
+    edges = [float(f"{digits}e{exponent - 1}") for digits in range(10, 101)]
+    return [min(edge, sys.float_info.max) for edge in edges]
 
 
 def bucket_end(lower: float) -> float:
