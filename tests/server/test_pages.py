@@ -838,8 +838,8 @@ def test_hostile_values_are_shown_as_they_are(site: Site) -> None:
     ("path", "most"),
     [
         ("/", 1),
-        (f"{PATH}/calls?op=answer&q=x&sort=latency_ms", 4),
-        (f"{PATH}/calls?call=c1", 6),
+        (f"{PATH}/calls?op=answer&q=x&sort=latency_ms", 5),
+        (f"{PATH}/calls?call=c1", 7),
         (f"{PATH}/calls/c1", 4),
         (f"{PATH}/feedback", 3),
     ],

@@ -54,7 +54,7 @@ from kibitz.server.pages.conditions import SHORT_COLUMNS, Clause, Condition, Fil
 
 SCORER = "scorer"
 """The kind of calls that judge others."""
-_CHOOSING = frozenset(ColumnField(name) for name in ("id", "op", "op_ref", "kind", "trace_id"))
+CHOOSING = frozenset(ColumnField(name) for name in ("id", "op", "op_ref", "kind", "trace_id"))
 """Who filters by one of these knows which calls to look for, also where they judge."""
 
 PRESETS: dict[str, timedelta] = {
@@ -450,7 +450,8 @@ def parameters(address: CallsAddress) -> list[tuple[str, str]]:
         ("until", _moment_text(address.until)),
         ("calls", "all" if address.nested else ""),
     )
-    found += [(name, value) for name, value in named if value]
+    # Beside a view an empty query is said: the view alone means what it asks.
+    found += [(name, value) for name, value in named if value or (name == "q" and address.view)]
     if address.is_words:
         found += [("sort", format_sort(key)) for key in address.sort if _is_plain(key)]
     if address.columns is not None:
@@ -502,7 +503,7 @@ def to_node(address: CallsAddress) -> Node | None:
         asked = {field for node in filters for field in conditions.mentioned(node)}
         if ColumnField("parent_id") not in asked:
             nodes.append(Compare(ColumnField("parent_id"), "eq", None))
-        if not asked & _CHOOSING:
+        if not asked & CHOOSING:
             # What judged the calls would else bury them: several calls of scorers for each of the application.
             nodes.append(Not(Compare(ColumnField("kind"), "eq", SCORER)))
     since = address.since

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -15,7 +15,7 @@ from kibitz.base.errors import NotFound, QueryError, QueryTimeout, UsageError
 from kibitz.base.records import Call, CallStatus, Page, ProjectInfo, ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import ColumnField
-from kibitz.server.pages import addresses, columns, conditions, formats, frames, querytext
+from kibitz.server.pages import addresses, columns, conditions, formats, frames, querytext, views
 from kibitz.server.pages.addresses import CallsAddress, Problem
 from kibitz.server.pages.call import CallPane, load_pane
 from kibitz.server.pages.columns import Cell, Choice, Header
@@ -231,6 +231,8 @@ class CallsPage:
     """What the filter form can ask: the word of an address, and the sign for people."""
     hidden: tuple[tuple[str, str], ...]
     """The parameters of this address, for forms to carry on."""
+    views: views.Views
+    """What was saved under names."""
     pane: CallPane | None
     """The call that is open beside the list."""
     close_url: str
@@ -245,7 +247,7 @@ def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] |
     if any(name == "field" for name, _ in pairs):
         return frames.redirect(_with_form(frames.store_of(request), project, pairs))
     store = frames.store_of(request)
-    parsed = addresses.parse(project, pairs, known_types=_types(store, project))
+    parsed = _parse(store, project, pairs)
     if parsed.problems and TYPING in request.headers:
         # Half a query is no mistake yet: the list stays until it is one.
         return frames.nothing()
@@ -276,6 +278,33 @@ def count_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
         return frames.send(request, CountPage(words="many calls"))
     words = formats.count(counted.count, "call")
     return frames.send(request, CountPage(words=words if counted.exact else f"more than {words}"))
+
+
+_BESIDE_A_VIEW = frozenset(("view", "call", "limit", "cursor", "back", "live"))
+"""Parameters that leave a view what it is."""
+
+
+def _parse(store: Store, project: str, pairs: Sequence[tuple[str, str]]) -> addresses.Parsed:
+    """The state of an address; a view alone stands for what it asks."""
+    parsed = addresses.parse(project, pairs, known_types=_types(store, project))
+    name = parsed.address.view
+    if not name or any(each not in _BESIDE_A_VIEW for each, _ in pairs):
+        return parsed
+    try:
+        view = store.views.get(project, name)
+        found = views.opened(project, view, _types(store, project), parsed.address.limit)
+    except (NotFound, QueryError) as error:
+        problem = Problem("view", name, error.message)
+        without = replace(parsed.address, view="")
+        return replace(parsed, address=without, problems=(*parsed.problems, problem))
+    opened = replace(
+        found,
+        cursor=parsed.address.cursor,
+        trail=parsed.address.trail,
+        call=parsed.address.call,
+        live=parsed.address.live,
+    )
+    return replace(parsed, address=opened)
 
 
 def _types(store: Store, project: str) -> Iterator[str]:
@@ -392,6 +421,7 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         fields=_fields(available),
         operators=tuple(conditions.SYMBOLS.items()),
         hidden=tuple(addresses.parameters(address.changed(call=None))),
+        views=views.beside(store, address, available_types) if info else views.Views(),
         pane=pane,
         close_url=address.opening(None).url,
     )

@@ -114,8 +114,13 @@ def choose(available: Sequence[ScoreColumn], address: CallsAddress) -> tuple[Fee
     """
     if address.columns is not None:
         return address.columns
-    glanced = [each for each in available if each.kinds != ["text"] or each.type == REACTION]
+    glanced = [each for each in available if each.kinds != ["text"] or _is_emoji(field_of(each))]
     return tuple(field_of(each) for each in glanced[:SHOWN])
+
+
+def _is_emoji(field: FeedbackField) -> bool:
+    """Whether it is what somebody reacted with, and not another name for it."""
+    return field.type == REACTION and field.path == ("emoji",)
 
 
 def field_of(column: ScoreColumn) -> FeedbackField:
@@ -260,7 +265,7 @@ def _cell(field: FeedbackField, value: Any, adder: Adder, low: float, high: floa
             share=round((value - low) * 100 / (high - low), 1),
         )
     text = str(value)
-    is_emoji = field.type == REACTION or judgements.is_emoji(text)
+    is_emoji = _is_emoji(field) or judgements.is_emoji(text)
     return Cell(
         kind="emoji" if is_emoji else "text",
         text=text if len(text) <= MAX_CELL_CHARACTERS else text[: MAX_CELL_CHARACTERS - 1] + "…",

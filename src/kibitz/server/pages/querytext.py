@@ -52,6 +52,7 @@ def read(
 ) -> Reading:
     """What a text asks for; raises `QueryError`, with its place in `at`, for a query that has a mistake."""
     text = cast("str", literals.parse(text.strip(), "q"))
+    known_types = None if known_types is None else _Kept(known_types)
     try:
         parsed = text_form.parse(text, known_types=known_types, now=now)
     except QueryError:
@@ -191,6 +192,19 @@ def _first_tokens(text: str) -> list[Token]:
         # An apostrophe in a sentence opens a text that never ends.
         pass
     return found
+
+
+class _Kept:
+    """What can be taken from once, for several takers, and not before the first."""
+
+    def __init__(self, given: Iterable[str]) -> None:
+        self._given = given
+        self._found: tuple[str, ...] | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        if self._found is None:
+            self._found = tuple(self._given)
+        return iter(self._found)
 
 
 def _parts(text: str, where: Node | None, known_types: Any, now: Any) -> list[tuple[Node, str]]:
