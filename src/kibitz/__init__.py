@@ -31,7 +31,9 @@ from kibitz.tracing.scoring import Programs as _Programs
 
 if TYPE_CHECKING:
     from kibitz.asking.calls import CallSet, calls
+    from kibitz.asking.publishing import publish
     from kibitz.base.settings import TracingSettings as Settings
+    from kibitz.base.specifications import AnnotationSpec
     from kibitz.query.expressions import Condition, Place, Scalar, inputs, output, summary
     from kibitz.query.expressions_feedback import feedback
     from kibitz.tracing.pool import ThreadPoolExecutor
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from kibitz.tracing.transport import Transport
 
 __all__ = [
+    "AnnotationSpec",
     "Call",
     "CallSet",
     "Condition",
@@ -66,6 +69,7 @@ __all__ = [
     "inputs",
     "op",
     "output",
+    "publish",
     "summary",
     "thread",
 ]
@@ -74,6 +78,7 @@ __all__ = [
 _use_scoring(_Programs())
 
 _LATER = {
+    "AnnotationSpec": ("kibitz.base.specifications", "AnnotationSpec"),
     "CallSet": ("kibitz.asking.calls", "CallSet"),
     "Condition": ("kibitz.query.expressions", "Condition"),
     "FlushReport": ("kibitz.tracing.report", "FlushReport"),
@@ -84,6 +89,7 @@ _LATER = {
     "feedback": ("kibitz.query.expressions_feedback", "feedback"),
     "inputs": ("kibitz.query.expressions", "inputs"),
     "output": ("kibitz.query.expressions", "output"),
+    "publish": ("kibitz.asking.publishing", "publish"),
     "summary": ("kibitz.query.expressions", "summary"),
 }
 """Names whose modules load slowly, by where they are."""
@@ -237,6 +243,12 @@ def _session(project: str, settings: Settings) -> Session:
     if not settings.enabled:
         # Not even the data folder is made.
         return Session(project, settings, target="nowhere", factory=_nowhere)
+
+    def reading() -> AbstractContextManager[Any]:
+        from kibitz.asking.places import Place
+
+        return Place(project).opened()
+
     if settings.url is None:
         from pathlib import Path
 
@@ -255,6 +267,7 @@ def _session(project: str, settings: Settings) -> Session:
             spool_key="local",
             factory=open_folder,
             transport=open_folder(),
+            reading=reading,
         )
     from kibitz.client.delivery import HttpDelivery
     from kibitz.client.http import Connection
@@ -271,6 +284,7 @@ def _session(project: str, settings: Settings) -> Session:
         factory=connect,
         transport=connect(),
         page=f"{server}/p/{project.replace('/', '~')}/calls",
+        reading=reading,
     )
 
 

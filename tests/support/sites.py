@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlencode, urljoin
 
 import versions
+from asking import Answer, ask
 from markup import Element, read
 
-from asking import Answer, ask
 from kibitz.base import refs
 from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart
 from kibitz.base.settings import ServerSettings
@@ -24,6 +24,7 @@ from kibitz.storage.protocols import Store
 HTML = {"Accept": "text/html,*/*"}
 PROJECT = "acme/bot"
 PATH = "/p/acme~bot"
+DIGEST = "a" * 40
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVIL = """<script>hacked()</script><img src=x onerror="hacked()">"'&{{7*7}}{%x%}"""
 

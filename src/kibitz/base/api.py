@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from kibitz.base.records import (
     AuthorKind,
     Call,
+    Feedback,
     FeedbackPart,
     Id,
     Label,
@@ -39,6 +40,7 @@ TRACES = f"{ROOT}/traces"
 FEEDBACK = f"{ROOT}/feedback"
 FEEDBACK_QUERY = f"{FEEDBACK}/query"
 FEEDBACK_AGGREGATE = f"{FEEDBACK}/aggregate"
+FEEDBACK_BATCH = f"{FEEDBACK}/batch"
 FEEDBACK_COLUMNS = f"{FEEDBACK}/columns"
 PROJECTS = f"{ROOT}/projects"
 EXPORT = f"{ROOT}/export"
@@ -264,8 +266,67 @@ class FeedbackAsked(Asked, frozen=True, kw_only=True):
     type: Label | None = None
     target_ref: str | None = None
     author: Label | None = None
+    ids: Annotated[list[str], Meta(max_length=MAX_LIMIT)] | None = None
+    since: str | int | None = None
+    """Said at this time or later: RFC 3339 with a zone, or microseconds since 1970."""
+    until: str | int | None = None
+    """Said before this time."""
+    standing: bool = False
+    """Only what stands now."""
+    version: Annotated[str, Meta(pattern=r"^[0-9a-f]{1,40}$")] | None = None
+    """The beginning of the digest of the scorer or specification that it was made by."""
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
     cursor: str | None = None
+
+
+class Retraction(Asked, frozen=True, kw_only=True):
+    """Who takes a judgement back. Only its author may."""
+
+    project: str
+    author: Label = ""
+    author_kind: AuthorKind | None = None
+    """That of the judgement where it is left out."""
+
+
+class Correction(Asked, frozen=True, kw_only=True):
+    """What is said in the place of a judgement. Only its author may."""
+
+    project: str
+    payload: dict[str, Any]
+    """The whole new payload."""
+    author: Label = ""
+    author_kind: AuthorKind | None = None
+    annotation_ref: RefText | None = None
+    """Another version of the specification; that of the judgement where it is left out."""
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """A judgement with what its author said before and after it and what took it back, oldest first."""
+
+    items: list[Feedback]
+
+
+class FeedbackBatch(Asked, frozen=True, kw_only=True):
+    """Several judgements to store, each for itself."""
+
+    project: str
+    feedback: list[FeedbackPart] = []
+
+
+class FeedbackOutcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one judgement of several."""
+
+    index: int
+    id: str | None = None
+    """None where it was not stored."""
+    error: ErrorInfo | None = None
+
+
+class FeedbackOutcomes(Struct, frozen=True, kw_only=True):
+    """What became of each, in the order in which they were sent."""
+
+    stored: int
+    outcomes: list[FeedbackOutcome]
 
 
 class NewSpecification(Asked, frozen=True, kw_only=True):

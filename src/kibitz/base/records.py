@@ -147,6 +147,8 @@ class Rejection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     message: str
     field: str | None = None
+    details: dict[str, Any] = {}
+    """What a program can use beside these, by name: the rule, what is allowed."""
 
 
 class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -247,6 +249,37 @@ class ProjectInfo(Struct, frozen=True, kw_only=True):
     """Bytes of payloads as stored, each once; transport and indexes are not counted."""
     created_at: datetime
     last_call_at: datetime | None
+
+
+SearchLevel = Literal["off", "words", "substrings"]
+
+
+class SearchIndex(Struct, frozen=True, kw_only=True):
+    """What the text index holds of a project."""
+
+    project: str
+    level: SearchLevel
+    """`words` finds words, `substrings` also parts of them; `off` reads calls, newest first, until a page is full."""
+    calls: int
+    """How many calls the project has."""
+    waiting: int
+    """How many of them are not in the index yet; a question looks at each of these."""
+    words: int
+    """Different words that parts are looked up in, where the level is `substrings`."""
+
+
+SearchWay = Literal["none", "index", "scan"]
+
+
+class SearchCost(Struct, frozen=True, kw_only=True):
+    """How the conditions on texts of one question are answered."""
+
+    way: SearchWay
+    """`index`: only calls that the index names are read; `scan`: calls are read, newest first, until a page is full;
+    `none`: the question asks nothing of texts."""
+    level: SearchLevel
+    waiting: int
+    """Calls that are not in the index yet, each of which is read; counted up to 5,001."""
 
 
 class View(Struct, frozen=True, kw_only=True):

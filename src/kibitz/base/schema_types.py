@@ -55,6 +55,27 @@ def schema_of(source: object) -> dict[str, Any]:
     return _schema(source, "schema", ())
 
 
+def plain(value: object) -> Any:
+    """A value of such a type as the JSON that the schema is about."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        return cast("Any", value).model_dump(mode="json")
+    if isinstance(value, enum.Enum):
+        return plain(value.value)
+    if hasattr(value, "__struct_fields__") and not isinstance(value, type):
+        names: tuple[str, ...] = cast("Any", value).__struct_fields__
+        return {name: plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[Any, Any]", value)
+        return {name: plain(each) for name, each in entries.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(each) for each in cast("set[Any]", value)), key=repr)
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in cast("list[Any]", value)]
+    return value
+
+
 def _schema(kind: Any, place: str, inside: tuple[Any, ...]) -> dict[str, Any]:
     if kind in inside:
         raise InvalidSpecification(

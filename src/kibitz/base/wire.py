@@ -139,7 +139,9 @@ def decode_as(kind: type[T], body: bytes, *, what: str = "the request") -> T:
 def error_of(rejection: Rejection) -> KibitzError:
     """A rejection as the error that it would be if the item had come alone."""
     kind = errors.class_of(rejection.code) or InvalidRecord
-    facts = {} if rejection.field is None else {"field": rejection.field}
+    facts = dict(rejection.details)
+    if rejection.field is not None:
+        facts["field"] = rejection.field
     return kind(rejection.message, **facts)
 
 

@@ -12,7 +12,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from kibitz.base import api, refs, wire
+import msgspec
+
+from kibitz.base import api, ids, refs, wire
 from kibitz.base.errors import NotFound
 from kibitz.base.records import (
     Aggregation,
@@ -20,6 +22,7 @@ from kibitz.base.records import (
     Call,
     Count,
     Feedback,
+    FeedbackPart,
     FilePart,
     ObjectVersion,
     Page,
@@ -116,10 +119,33 @@ class FeedbackRows:
             type=query.type,
             target_ref=query.target_ref,
             author=query.author,
+            ids=None if query.ids is None else list(query.ids),
+            since=query.since,
+            until=query.until,
+            standing=query.standing,
+            version=query.version,
             limit=query.limit,
             cursor=query.cursor,
         )
         return self._connection.post(Page[Feedback], api.FEEDBACK_QUERY, wire.encode_record(asked))
+
+    def get(self, project: str, feedback_id: str) -> Feedback:
+        return self._connection.read(
+            Feedback, _below(api.FEEDBACK, feedback_id), {"project": project}
+        )
+
+    def history(self, project: str, feedback_id: str) -> list[Feedback]:
+        path = _below(api.FEEDBACK, feedback_id, "history")
+        return self._connection.read(api.History, path, {"project": project}).items
+
+    def add(self, project: str, parts: Sequence[FeedbackPart]) -> list[api.FeedbackOutcome]:
+        # With ids from here, so that a second delivery is recognised.
+        named = [
+            part if part.id is not None else msgspec.structs.replace(part, id=ids.new_id())
+            for part in parts
+        ]
+        batch = wire.encode(Batch(project=project, feedback=named))
+        return self._connection.post(api.FeedbackOutcomes, api.FEEDBACK_BATCH, batch).outcomes
 
     def aggregate(self, query: AggregateQuery) -> Aggregation:
         return _aggregate(self._connection, query)

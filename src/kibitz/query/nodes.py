@@ -211,5 +211,15 @@ class FeedbackQuery:
     type: str | None = None
     target_ref: str | None = None
     author: str | None = None
+    ids: tuple[str, ...] | None = None
+    """Only these."""
+    since: int | None = None
+    """Said at this time or later, microseconds since 1970."""
+    until: int | None = None
+    """Said before this time."""
+    standing: bool = False
+    """Only what stands: not what was taken back or followed by something newer, and no retractions."""
+    version: str | None = None
+    """The beginning of the digest of the scorer or specification that it was made by."""
     limit: int = 50
     cursor: str | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from kibitz.base.api import Completions, NewView
+from kibitz.base.api import Completions, FeedbackOutcome, NewView
 from kibitz.base.records import (
     Aggregation,
     Batch,
@@ -27,6 +27,9 @@ from kibitz.base.records import (
     ProjectInfo,
     Receipt,
     ScoreColumn,
+    SearchCost,
+    SearchIndex,
+    SearchLevel,
     View,
 )
 from kibitz.query.aggregation import AggregateQuery
@@ -86,9 +89,31 @@ class CallReader(Protocol):
 
 
 class FeedbackReader(Protocol):
-    """Feedback, by question."""
+    """Feedback, by question and one by one."""
 
     def query(self, query: FeedbackQuery) -> Page[Feedback]: ...
+
+    def get(self, project: str, feedback_id: str) -> Feedback:
+        """One judgement; raises `NotFound`."""
+        ...
+
+    def history(self, project: str, feedback_id: str) -> Sequence[Feedback]:
+        """A judgement with all that its author said of the type on the target, and what took it back, oldest first.
+
+        Of notes and reactions, of which each stands for itself, only what corrects and retracts this one.
+
+        Raises:
+            NotFound: there is no such judgement.
+        """
+        ...
+
+    def add(self, project: str, parts: Sequence[FeedbackPart]) -> Sequence[FeedbackOutcome]:
+        """Store judgements, each for itself: what breaks a rule does not keep the others out.
+
+        Stricter than `Ingest.write`, which takes what a program says in any order: calls, and what is corrected or
+        retracted, must be there.
+        """
+        ...
 
     def aggregate(self, query: AggregateQuery) -> Aggregation:
         """The same as `CallReader.aggregate`."""
@@ -135,6 +160,27 @@ class FileStore(Protocol):
 
     def get(self, project: str, digest: str) -> tuple[bytes, str]:
         """The bytes and their media type; raises `NotFound`."""
+        ...
+
+
+class Search(Protocol):
+    """What the text index holds of a project; searching itself is a condition of any question."""
+
+    def status(self, project: str) -> SearchIndex:
+        """What the index holds; raises `NotFound`."""
+        ...
+
+    def set_level(self, project: str, level: SearchLevel) -> SearchIndex:
+        """Change what the index holds. What it then lacks is filled in quiet moments by whoever serves the store.
+
+        Raises:
+            NotFound: there is no such project.
+            UsageError: there is no such level.
+        """
+        ...
+
+    def cost(self, project: str, where: Node | None) -> SearchCost:
+        """How the conditions on texts of a question would be answered now."""
         ...
 
 
@@ -286,6 +332,8 @@ class Store(Protocol):
     @property
     def views(self) -> ViewStore: ...
     @property
+    def search(self) -> Search: ...
+    @property
     def bulk(self) -> Bulk: ...
 
     def close(self) -> None: ...
@@ -304,5 +352,6 @@ __all__ = [
     "ObjectReader",
     "ProjectReader",
     "Store",
+    "Search",
     "ViewStore",
 ]

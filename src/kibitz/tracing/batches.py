@@ -1,9 +1,16 @@
-"""Batches: filled call by call, and cut in two where one is too large."""
+"""Batches: filled call by call, and cut in two where one is too large.
+
+A batch has the version that each of its judgements names, so that it is complete by itself: batches may arrive in
+another order than they were made, and a store refuses a judgement by something that it has never heard of.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from kibitz.base import refs
 from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart
 from kibitz.tracing.parts import Assembler
 from kibitz.tracing.recording import Recording
@@ -25,7 +32,7 @@ class Builder:
     def _start(self) -> None:
         self._calls: list[CallPart] = []
         self._feedback: list[FeedbackPart] = []
-        self._objects: list[ObjectPart] = []
+        self._objects: dict[tuple[str, str], ObjectPart] = {}
         self._files: list[FilePart] = []
         self.size = 0
         """Bytes, roughly."""
@@ -37,7 +44,7 @@ class Builder:
 
     @property
     def empty(self) -> bool:
-        return not (self._calls or self._feedback)
+        return not (self._calls or self._feedback or self._objects)
 
     def add_call(self, call: Recording, *, ended: bool) -> None:
         """Add what is to be said of a call now."""
@@ -47,7 +54,7 @@ class Builder:
         version = assembled.version
         if version is not None and (version.name, version.digest) not in self._known_versions:
             self._known_versions.add((version.name, version.digest))
-            self._objects.append(version)
+            self.add_version(version)
         for digest, file in assembled.files.items():
             if digest not in self._known_files:
                 if len(self._known_files) >= _MAX_REMEMBERED_FILES:
@@ -59,6 +66,14 @@ class Builder:
         """Add a feedback."""
         self._feedback.append(part)
         self.size += _FEEDBACK_BYTES
+        for named in (part.runnable_ref, part.annotation_ref):
+            version = None if named is None else self._assembler.versions.get(named)
+            if version is not None:
+                self.add_version(version)
+
+    def add_version(self, version: ObjectPart) -> None:
+        """Add a version of an op or object."""
+        self._objects[version.name, version.digest] = version
 
     def take(self) -> Batch:
         """The batch so far; the next one begins empty."""
@@ -66,7 +81,7 @@ class Builder:
             project=self._project,
             calls=self._calls,
             feedback=self._feedback,
-            objects=self._objects,
+            objects=list(self._objects.values()),
             files=self._files,
         )
         self._start()
@@ -84,7 +99,24 @@ def halves(batch: Batch) -> tuple[Batch, Batch] | None:
     if len(items) < 2:
         return None
     middle = len(items) // 2
-    return _batch(batch.project, items[:middle]), _batch(batch.project, items[middle:])
+    second = _batch(batch.project, items[middle:])
+    named = {each.runnable_ref for each in second.feedback}
+    named |= {each.annotation_ref for each in second.feedback}
+    apart = [
+        each
+        for each in batch.objects
+        if each not in second.objects and _ref(batch.project, each) in named
+    ]
+    if len(apart) < middle:
+        # Smaller than the whole also with what it names.
+        second = msgspec.structs.replace(second, objects=[*apart, *second.objects])
+    return _batch(batch.project, items[:middle]), second
+
+
+def _ref(project: str, version: ObjectPart) -> str:
+    return refs.format_ref(
+        refs.Ref(project=project, kind=version.kind, name=version.name, digest=version.digest)
+    )
 
 
 def _batch(project: str, items: list[tuple[str, Any]]) -> Batch:

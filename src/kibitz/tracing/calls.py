@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kibitz.base import ids
-from kibitz.base.errors import UsageError
+from kibitz.base.errors import NotPermitted, UsageError
 from kibitz.tracing import recording as recordings
 from kibitz.tracing import snapshots, streams
 from kibitz.tracing.recording import NOTHING, Extra, OpInfo, Recording, Scope
+
+if TYPE_CHECKING:
+    from kibitz.base.specifications import AnnotationSpec
 
 
 class Scored(NamedTuple):
@@ -205,6 +208,58 @@ class Call:
             return ids.new_id()
         return self._recording.session.judge({**judgement, "target_ref": self.ref})
 
+    def annotate(
+        self, named: AnnotationSpec | str, value: Any, author: str, author_kind: str
+    ) -> str:
+        """Answer a specification about this call; `feedback` does this."""
+        from kibitz.base import schema_types
+
+        if self._recording is None and isinstance(named, str):
+            return ids.new_id()
+        spec = (
+            self._recording.session.specification(named)
+            if self._recording is not None
+            else cast("AnnotationSpec", named)
+        )
+        answer = schema_types.plain(value)
+        spec.check_author(author, author_kind)
+        spec.check_target("call", self.op)
+        spec.validate(answer)
+        if self._recording is None:
+            return ids.new_id()
+        return self.judge(
+            {
+                "type": spec.type,
+                "payload": {"value": answer},
+                "author": author,
+                "author_kind": author_kind,
+                "annotation_ref": spec.ref(self._recording.session.project),
+            }
+        )
+
+    def revise(
+        self, feedback_id: str, payload: Mapping[str, Any] | None, author: str | None
+    ) -> str:
+        """Correct a judgement, or take it back where there is no payload; `feedback` does this."""
+        if self._recording is None:
+            return ids.new_id()
+        said = self._recording.session.said(feedback_id)
+        if author is not None and author != said.author:
+            raise NotPermitted(
+                f"{author!r} cannot change feedback {feedback_id!r}, which {said.author!r} said; only its author may",
+                field="author",
+                author=author,
+                allowed=[said.author],
+            )
+        same = {"type": said.type, "author": said.author, "author_kind": said.author_kind}
+        if payload is None:
+            return self.judge({**same, "payload": {}, "retracts": feedback_id})
+        made_by = {
+            name: getattr(said, name)
+            for name in ("annotation_ref", "runnable_ref", "call_ref", "trigger_ref")
+        }
+        return self.judge({**same, **made_by, "payload": payload, "corrects": feedback_id})
+
     def __repr__(self) -> str:
         return f"<call {self.id} of {self.op}>"
 
@@ -234,8 +289,57 @@ class CallFeedback:
             {"type": type, "payload": payload, "author": author, "author_kind": author_kind}
         )
 
+    def add_annotation(
+        self,
+        spec: AnnotationSpec | str,
+        value: Any,
+        *,
+        author: str = "",
+        author_kind: str = "person",
+    ) -> str:
+        """Answer a specification: `call.feedback.add_annotation(helpful, 4, author="ann")`.
+
+        Args:
+            spec: the specification, which goes along, or the name of one that the project has: its newest version.
+            value: the answer; a dataclass or pydantic model says its fields.
+            author: who answers.
+            author_kind: person, model, program or import.
+
+        Raises:
+            InvalidAnswer: it does not fit; the message says where and which rule.
+            NotPermitted: the author may not answer.
+            OutOfScope: it is not about calls of this op.
+            NotFound: the project has no specification of this name.
+        """
+        return self._call.annotate(spec, value, author, author_kind)
+
+    def retract(self, feedback_id: str, *, author: str | None = None) -> str:
+        """Take back what was said, and what its author had said before; the rows stay as history.
+
+        Args:
+            feedback_id: what `add` and its like gave; of this program, or of any that judged this project.
+            author: who takes it back, only its author may; left out, that is them.
+
+        Raises:
+            NotPermitted: somebody else has said it.
+            NotFound: nobody has said it.
+        """
+        return self._call.revise(feedback_id, None, author)
+
+    def correct(
+        self, feedback_id: str, payload: Mapping[str, Any], *, author: str | None = None
+    ) -> str:
+        """Say something in the place of what was said; raises what `retract` and `add` raise.
+
+        Args:
+            feedback_id: what is corrected.
+            payload: the whole new payload.
+            author: who corrects it; see `retract`.
+        """
+        return self._call.revise(feedback_id, payload, author)
+
     def add_reaction(self, emoji: str, *, author: str = "") -> str:
-        """React with one emoji; raises `InvalidRecord` where it is none."""
+        """React with one emoji, or its name as in ":thumbs_up:"; raises `InvalidRecord` where it is none."""
         return self.add("reaction", {"emoji": emoji}, author=author)
 
     def add_note(self, note: str, *, author: str = "") -> str:

@@ -26,7 +26,7 @@ import msgspec
 
 from kibitz.base import clock
 from kibitz.base.errors import KibitzError, StorageFull, TooLarge, Unavailable, UsageError
-from kibitz.base.records import Batch, FeedbackPart, Receipt
+from kibitz.base.records import Batch, FeedbackPart, ObjectPart, Receipt
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard, ledger
 from kibitz.tracing.batches import Builder, halves
@@ -105,6 +105,10 @@ class Exporter:
             if self._threads.setdefault("exporter", thread) is thread:
                 self._thread = thread
                 thread.start()
+
+    def know(self, ref: str, version: ObjectPart) -> None:
+        """Send a version along with the judgements that name it."""
+        self._assembler.versions[ref] = version
 
     def op_ref(self, op: Any) -> str:
         """The reference of an op's version."""
@@ -255,6 +259,10 @@ class Exporter:
             item = intake.queue.popleft()
             if isinstance(item, FeedbackPart):
                 builder.add_feedback(item)
+            elif isinstance(item, ObjectPart):
+                # A version goes with what names it, too; it is not counted.
+                self._ledger.in_hand -= 1
+                builder.add_version(item)
             elif item.ended_ns:
                 self._add(item)
             else:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from kibitz.base.records import FeedbackPart
+from kibitz.base.records import FeedbackPart, ObjectPart
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard
 from kibitz.tracing.recording import Recording
@@ -26,7 +26,7 @@ class Intake:
         settings: how much it may hold.
         start: called with the first that comes in.
         """
-        self.queue: deque[Recording | FeedbackPart] = deque()
+        self.queue: deque[Recording | FeedbackPart | ObjectPart] = deque()
         self.held = 0
         """Open calls, which have left the queue and still count."""
         # Not an event: a signal handler may ring in the middle of a ring, and an event's lock is not one to take twice.
@@ -70,8 +70,8 @@ class Intake:
         recording.size += size
         return True
 
-    def put_feedback(self, part: FeedbackPart) -> bool:
-        """Take a feedback; False where the queue is full."""
+    def put_part(self, part: FeedbackPart | ObjectPart) -> bool:
+        """Take a feedback or a version; False where the queue is full."""
         if self.closed or len(self.queue) + self.held >= self._max_calls:
             self._refuse()
             return False

@@ -31,6 +31,8 @@ class Assembler:
         self.redaction = redaction.Redaction(settings.redact_keys)
         self._about = _about(settings)
         self._refs: dict[str, str] = {}
+        self.versions: dict[str, ObjectPart] = {}
+        """What judgements of this session may name, by reference."""
 
     def version_of(self, op: Op[..., Any]) -> ObjectPart:
         """The stored form of the op's code."""
@@ -42,6 +44,7 @@ class Assembler:
         if ref is None:
             ref = refs.op_ref(self._project, version.name, version.digest)
             self._refs[version.digest] = ref
+            self.versions[ref] = version
         return ref
 
     def part(self, call: Recording, *, ended: bool) -> Assembled:

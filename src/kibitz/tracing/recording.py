@@ -14,10 +14,14 @@ import random
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kibitz.base import clock, ids
 from kibitz.tracing import failures, guard, snapshots, streams
+
+if TYPE_CHECKING:
+    from kibitz.base.records import FeedbackPart
+    from kibitz.base.specifications import AnnotationSpec
 
 NOTHING: Any = object()
 """Stands for an output that is not there."""
@@ -50,6 +54,14 @@ class Session(Protocol):
 
     def grow(self, recording: Recording, size: int) -> bool:
         """Make room for the output of a call that ends; False where there is none."""
+        ...
+
+    def specification(self, named: AnnotationSpec | str) -> AnnotationSpec:
+        """A specification of the project: itself, or the newest of a name."""
+        ...
+
+    def said(self, feedback_id: str) -> FeedbackPart:
+        """A judgement by its id, without its payload."""
         ...
 
     def op_ref(self, op: Any) -> str:

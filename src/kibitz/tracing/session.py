@@ -6,8 +6,12 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from kibitz.base import clock, ids, jsonable, judgements
 from kibitz.base import settings as all_settings
@@ -19,6 +23,12 @@ from kibitz.tracing.exporter import Exporter
 from kibitz.tracing.report import FlushReport
 from kibitz.tracing.transport import Factory, Transport
 
+if TYPE_CHECKING:
+    from kibitz.base.specifications import AnnotationSpec
+
+Reading = Callable[[], AbstractContextManager[Any]]
+"""Opens the store that the session writes to, with everything delivered that was recorded so far."""
+_MAX_SAID = 10_000
 _AUTHOR_KINDS = frozenset({"person", "model", "program", "import"})
 
 
@@ -35,6 +45,7 @@ class Session:
         transport: Transport | None = None,
         spool_key: str | None = None,
         page: str | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.project = project
         self.settings = settings
@@ -43,6 +54,11 @@ class Session:
         self.page = page
         self.sample_rate = settings.sample_rate
         self._factory = factory
+        self._reading = reading
+        self._specs: dict[str, AnnotationSpec] = {}
+        """What was published or looked up here, by name."""
+        self._said: OrderedDict[str, FeedbackPart] = OrderedDict()
+        """What was judged here, without payloads: to correct and retract it."""
         self._spool_key = spool_key or target
         self._use(self._exporter(transport))
         self._finished: FlushReport | None = None
@@ -71,6 +87,59 @@ class Session:
         """The reference of an op's version."""
         return self._exporter_now.op_ref(op)
 
+    def publish(self, spec: AnnotationSpec) -> str:
+        """Send a version of a specification and give its reference; a name in `add_annotation` means it from now on."""
+        part = spec.part()
+        ref = spec.ref(self.project)
+        self._specs[spec.name] = spec
+        self._exporter_now.know(ref, part)
+        if not self._exporter_now.intake.put_part(part):
+            guard.warn("specification %r goes with its answers: the queue is full", spec.name)
+        return ref
+
+    def specification(self, named: AnnotationSpec | str) -> AnnotationSpec:
+        """A specification of the project: itself, or the newest of a name.
+
+        Raises:
+            NotFound: the project has none of this name.
+            Unavailable: nobody answers who knows.
+        """
+        from kibitz.base.specifications import AnnotationSpec
+
+        if not isinstance(named, str):
+            self._exporter_now.know(named.ref(self.project), named.part())
+            return named
+        known = self._specs.get(named)
+        if known is None:
+            with self._read() as store:
+                newest = store.objects.versions(self.project, "object", named)[0]
+            known = self._specs[named] = AnnotationSpec.from_version(newest)
+        self._exporter_now.know(known.ref(self.project), known.part())
+        return known
+
+    def said(self, feedback_id: str) -> FeedbackPart:
+        """A judgement by its id, without its payload; raises `NotFound`."""
+        known = self._said.get(feedback_id)
+        if known is None:
+            with self._read() as store:
+                found = store.feedback.get(self.project, feedback_id)
+            known = FeedbackPart(
+                **{
+                    name: getattr(found, name)
+                    for name in FeedbackPart.__struct_fields__
+                    if name != "payload"
+                },
+                payload={},
+            )
+        return known
+
+    def _read(self) -> AbstractContextManager[Any]:
+        if self._reading is None:
+            raise UsageError(
+                f"{self.target} cannot be asked from here; name the specification itself"
+            )
+        return self._reading()
+
     def judge(self, judgement: Mapping[str, Any]) -> str:
         """Take a feedback by its fields and give its id.
 
@@ -92,7 +161,10 @@ class Session:
         part = _feedback_part({**judgement, "payload": content})
         judgements.check(part, self.project)
         assert part.id is not None
-        if not self._exporter_now.intake.put_feedback(part):
+        self._said[part.id] = msgspec.structs.replace(part, payload={})
+        if len(self._said) > _MAX_SAID:
+            self._said.popitem(last=False)
+        if not self._exporter_now.intake.put_part(part):
             guard.warn("feedback %s is lost: the session is finished or its queue full", part.id)
         return part.id
 

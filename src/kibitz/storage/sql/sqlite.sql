@@ -253,6 +253,15 @@ WHERE f.project = ? AND f.id = ?
 SELECT id, author, created_at FROM feedback
 WHERE type = ?1 AND stands > 0 AND (call = ?2 OR target = ?3)
 
+-- name: visible_calls
+-- Which of these calls (a JSON list of ids) a project has.
+SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.project = ? AND c.id = e.value
+WHERE c.started_at IS NOT NULL
+
+-- name: which_stand
+-- (id, stands) of these feedbacks (a JSON list of ids).
+SELECT f.id, f.stands FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id = e.value
+
 -- name: version_value
 SELECT value FROM objects WHERE project = ? AND kind = ? AND name = ? AND digest = ?
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
 
 from kibitz.base import refs
-from kibitz.base.errors import QueryError, RefError
-from kibitz.base.records import Aggregation, Feedback, Page, ScoreColumn
+from kibitz.base.api import FeedbackOutcome
+from kibitz.base.errors import NotFound, QueryError, RefError
+from kibitz.base.records import Aggregation, Feedback, FeedbackPart, Page, ScoreColumn
 from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import FeedbackQuery
-from kibitz.storage import statements
-from kibitz.storage.sqlite import aggregating
+from kibitz.storage import history, statements
+from kibitz.storage.sqlite import aggregating, judging
 from kibitz.storage.sqlite.connection import Readers
+from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
@@ -36,8 +39,38 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class SqliteFeedback:
     """Satisfies `storage.protocols.FeedbackReader`."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, ingest: SqliteIngest) -> None:
         self._readers = readers
+        self._ingest = ingest
+
+    def get(self, project: str, feedback_id: str) -> Feedback:
+        """One judgement; raises `NotFound`."""
+        with self._readers.reading() as connection:
+            row = connection.execute(
+                f"SELECT {COLUMNS} {FROM} WHERE f.project = ? AND f.id = ?",
+                (project_pk(connection, project), feedback_id),
+            ).fetchone()
+        if row is None:
+            raise NotFound(
+                f"project {project!r} has no feedback {feedback_id[:64]!r}", id=feedback_id[:64]
+            )
+        return feedback_of(project, row)
+
+    def history(self, project: str, feedback_id: str) -> list[Feedback]:
+        """A judgement with what belongs to it, oldest first. See `storage.protocols.FeedbackReader`."""
+        about = self.get(project, feedback_id)
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {COLUMNS} {FROM} JOIN feedback o ON o.project = ? AND o.id = ?"
+                " WHERE f.type = o.type AND (f.call = o.call OR f.target = o.target)"
+                " ORDER BY f.created_at, f.pk",
+                (project_pk(connection, project), feedback_id),
+            ).fetchall()
+        return history.history([feedback_of(project, row) for row in rows], about.id)
+
+    def add(self, project: str, parts: Sequence[FeedbackPart]) -> list[FeedbackOutcome]:
+        """Store judgements, each for itself. See `storage.protocols.FeedbackReader`."""
+        return judging.add(self._readers, self._ingest, project, parts)
 
     def query(self, query: FeedbackQuery) -> Page[Feedback]:
         """A page of feedback, newest first."""
@@ -57,6 +90,7 @@ class SqliteFeedback:
             if query.author is not None:
                 conditions.append("w.name = ?")
                 params.append(query.author)
+            _narrow(query, conditions, params)
             if query.cursor is not None:
                 conditions.append("(f.created_at, f.pk) < (?, ?)")
                 params += _position(query.cursor)
@@ -98,6 +132,23 @@ def columns(connection: sqlite3.Connection, project: int) -> list[ScoreColumn]:
             _SQL["score_columns"], (project,)
         )
     ]
+
+
+def _narrow(query: FeedbackQuery, conditions: list[str], params: list[int | str]) -> None:
+    """Add the conditions that need no names."""
+    if query.ids is not None:
+        conditions.append("f.id IN (SELECT value FROM json_each(?))")
+        params.append(msgspec.json.encode(query.ids).decode())
+    for bound, condition in ((query.since, "f.created_at >= ?"), (query.until, "f.created_at < ?")):
+        if bound is not None:
+            conditions.append(condition)
+            params.append(bound)
+    if query.standing:
+        conditions.append("f.stands > 0")
+    if query.version is not None:
+        size = len(query.version)
+        conditions.append("? IN (substr(a.text, -40, ?), substr(n.text, -40, ?))")
+        params += [query.version, size, size]
 
 
 def _kinds(bools: int, numbers: int, texts: int) -> list[Literal["bool", "number", "text"]]:

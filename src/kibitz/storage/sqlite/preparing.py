@@ -27,6 +27,7 @@ from kibitz.storage.sqlite.merging import CallRow
 
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_TOLD = ("rule", "allowed", "value", "keyword", "ref", "author")
 MAX_ERROR_CHARACTERS = 500
 MAX_DEPTH = 500
 """Levels of lists and objects in a value. Whoever reads it back needs a stack for them, within an answer."""
@@ -127,6 +128,7 @@ def rejection(kind: Any, index: int, item_id: str | None, error: KibitzError) ->
         code=error.code,
         message=error.message,
         field=error.facts.get("field"),
+        details={name: error.facts[name] for name in _TOLD if name in error.facts},
     )
 
 

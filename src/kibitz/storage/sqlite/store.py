@@ -13,6 +13,7 @@ from kibitz.storage.sqlite.call_reading import SqliteCalls
 from kibitz.storage.sqlite.contents import SqliteContents
 from kibitz.storage.sqlite.feedback_reading import SqliteFeedback
 from kibitz.storage.sqlite.ingest import SqliteIngest
+from kibitz.storage.sqlite.search import SqliteSearch
 from kibitz.storage.sqlite.things import SqliteFiles, SqliteObjects, SqliteProjects
 from kibitz.storage.sqlite.upkeep import Upkeep
 from kibitz.storage.sqlite.views import SqliteViews
@@ -31,6 +32,7 @@ class SqliteStore:
     projects: SqliteProjects
     files: SqliteFiles
     views: SqliteViews
+    search: SqliteSearch
     bulk: SqliteBulk
     contents: SqliteContents
     _readers: door.Readers
@@ -87,11 +89,12 @@ def open_store(
         path=path,
         ingest=ingest,
         calls=SqliteCalls(readers),
-        feedback=SqliteFeedback(readers),
+        feedback=SqliteFeedback(readers, ingest),
         objects=SqliteObjects(readers),
         projects=SqliteProjects(readers),
         files=SqliteFiles(readers, ingest),
         views=SqliteViews(readers, ingest),
+        search=SqliteSearch(readers, ingest),
         bulk=SqliteBulk(readers, ingest),
         contents=SqliteContents(readers),
         _readers=readers,
