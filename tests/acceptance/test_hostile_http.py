@@ -102,6 +102,20 @@ QUERY = {
                             }
                         },
                         {"$exists": {"$getField": "feedback.[runnable.x].payload.output.score"}},
+                        {"$lt": [{"$size": {"$getField": "output"}}, {"$literal": 3}]},
+                        {
+                            "$eq": [
+                                {"$convert": {"input": {"$getField": "output"}, "to": "number"}},
+                                {"$literal": 3},
+                            ]
+                        },
+                        {
+                            "$regex": {
+                                "input": {"$getField": "output"},
+                                "pattern": {"$literal": "bec.*e"},
+                                "case_insensitive": False,
+                            }
+                        },
                     ]
                 },
             ]
@@ -126,6 +140,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "/api/v1/calls/count": [
         {"project": "p", "filter": QUERY["filter"], "query": QUERY["query"], "bound": 5}
     ],
+    "/api/v1/calls/complete": [{"project": "p", "text": "op = answer and feedback.", "cursor": 5}],
     "/api/v1/feedback": [{"project": "p", **NOTE}, {"project": "p", **RUNNABLE}],
     "/api/v1/feedback/query": [
         {
