@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from kibitz.asking.publishing import publish
     from kibitz.base.settings import TracingSettings as Settings
     from kibitz.base.specifications import AnnotationSpec
-    from kibitz.query.expressions import Condition, Place, Scalar, inputs, output, summary
+    from kibitz.query.expressions import Place, Scalar, inputs, output, summary
+    from kibitz.query.expressions_conditions import Condition
     from kibitz.query.expressions_feedback import feedback
     from kibitz.tracing.pool import ThreadPoolExecutor
     from kibitz.tracing.report import FlushReport
@@ -80,7 +81,7 @@ _use_scoring(_Programs())
 _LATER = {
     "AnnotationSpec": ("kibitz.base.specifications", "AnnotationSpec"),
     "CallSet": ("kibitz.asking.calls", "CallSet"),
-    "Condition": ("kibitz.query.expressions", "Condition"),
+    "Condition": ("kibitz.query.expressions_conditions", "Condition"),
     "FlushReport": ("kibitz.tracing.report", "FlushReport"),
     "Session": ("kibitz.tracing.session", "Session"),
     "Settings": ("kibitz.base.settings", "TracingSettings"),

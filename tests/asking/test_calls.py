@@ -122,7 +122,7 @@ def test_conditions_one_after_another_must_all_hold(every: CallSet) -> None:
 
 
 def test_pages_are_followed_to_the_end(every: CallSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kibitz.asking.calls._WIDE_PAGE", 5)
+    monkeypatch.setattr("kibitz.asking.questions.WIDE_PAGE", 5)
 
     assert len(set(ids(every))) == 12
     assert ids(every.limit(7)) == [f"{n:02}" for n in range(11, 4, -1)]
@@ -187,7 +187,9 @@ def test_a_set_shows_its_number_and_its_question(every: CallSet) -> None:
     assert repr(every.where(ANSWERS, "latency > 800ms").sort(calls.id.desc()).limit(1)) == (
         "<1 call of acme/app: (op = answer) and (latency > 800ms) sort id desc limit 1>"
     )
-    assert "there is no project 'acme/none'" in repr(calls("acme/none", every._place.named))
+    assert "there is no project 'acme/none'" in repr(
+        calls("acme/none", every._question.place.named)
+    )
 
 
 def test_a_set_is_written_in_every_spelling(every: CallSet) -> None:
@@ -371,7 +373,7 @@ def test_a_name_a_key_or_a_text_is_only_ever_itself(every: CallSet, name: str) -
         "other": {f"{name}!": {"deep": name}},
         "near": {name: {"deep": f"{name}!"}},
     }
-    with every._place.opened() as store:
+    with every._question.place.opened() as store:
         written = store.ingest.write(
             Batch(
                 project=PROJECT,

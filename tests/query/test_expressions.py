@@ -20,17 +20,15 @@ from kibitz.base.values import Markdown
 from kibitz.query import expressions, fields, json_form, nodes
 from kibitz.query.expressions import (
     Columns,
-    Condition,
     DurationField,
     NumberField,
     TimeField,
-    all_of,
-    any_of,
     attributes,
     inputs,
     output,
     summary,
 )
+from kibitz.query.expressions_conditions import Condition, all_of, any_of
 from kibitz.query.expressions_feedback import feedback
 from kibitz.query.nodes import And, ColumnField, Compare, FeedbackField, In, Not, Or, PathField
 

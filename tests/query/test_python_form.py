@@ -15,8 +15,15 @@ from hypothesis import strategies as st
 
 from kibitz.asking import calls as asking
 from kibitz.base.errors import QueryError
-from kibitz.query import expressions, json_form, python_form, text_fields, text_form
-from kibitz.query.expressions import Condition
+from kibitz.query import (
+    expressions,
+    expressions_conditions,
+    json_form,
+    python_form,
+    text_fields,
+    text_form,
+)
+from kibitz.query.expressions_conditions import Condition
 from kibitz.query.expressions_feedback import feedback
 from kibitz.query.nodes import (
     And,
@@ -33,8 +40,8 @@ from kibitz.query.nodes import (
 
 NAMES = {
     "UTC": UTC,
-    "all_of": expressions.all_of,
-    "any_of": expressions.any_of,
+    "all_of": expressions_conditions.all_of,
+    "any_of": expressions_conditions.any_of,
     "attributes": expressions.attributes,
     "calls": asking.calls,
     "datetime": datetime,

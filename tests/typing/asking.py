@@ -14,7 +14,8 @@ from typing import Any, assert_type
 import kibitz
 from kibitz import CallSet, Condition, attributes, calls, feedback, inputs, output, summary
 from kibitz.base.records import Call
-from kibitz.query.expressions import NumberField, Order, Place, Scalar, TextField, TimeField
+from kibitz.query.expressions import NumberField, Place, Scalar, TextField, TimeField
+from kibitz.query.expressions_conditions import Order
 from kibitz.query.expressions_feedback import Judgement, Said
 
 

@@ -12,45 +12,36 @@ A set is never changed: each method gives a new one. Nothing is read before it i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kibitz.asking import frames, progress, questions
 from kibitz.asking.places import Named, Place
-from kibitz.base import clock, refs
+from kibitz.asking.progress import Progress
+from kibitz.asking.questions import Asked, Question, Shown, Sorted
+from kibitz.base import refs
 from kibitz.base.errors import KibitzError, NotFound, QueryError, UsageError
 from kibitz.base.records import Call
-from kibitz.query import expressions, fields, json_form, literals, nodes, shapes, text_form
-from kibitz.query import python_form as python
-from kibitz.query.expressions import Columns, Condition, Conditional, Order
-from kibitz.query.nodes import ALL_COLUMNS, CallColumn, CallQuery, Node, SortKey
-from kibitz.storage.protocols import Store
+from kibitz.export import arrow
+from kibitz.query import json_form, python_form, shapes, text_form
+from kibitz.query.expressions import Columns
+from kibitz.query.nodes import CallQuery
 
 if TYPE_CHECKING:
-    pass
-
-Asked = Condition | Conditional | str
-"""A condition: an expression, or a query in words."""
-Sorted = Order | expressions.Field[Any] | str
-"""A key to sort by: a field with `.asc()` or `.desc()`, a field alone (the least first), or keys in words."""
-Shown = expressions.Field[Any] | Conditional | str
-"""What to read of each call: a field, or `inputs`, `output`, `attributes`, `summary`, `exception`, `feedback`, `scores`."""
+    import pandas
+    import polars
+    import pyarrow
 
 COUNTED = 10_000
 """So many are counted to show a set."""
-_NARROW_PAGE, _WIDE_PAGE = nodes.MAX_LIMIT, 200
-"""Calls of a page without and with their values: one may have megabytes."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class CallSet:
     """Calls of a project, described by conditions, an order and a limit."""
 
-    _place: Place
-    _conditions: tuple[Condition | str, ...] = ()
-    _order: tuple[Order | str, ...] = ()
-    _limit: int | None = None
-    _columns: frozenset[CallColumn] = ALL_COLUMNS
+    _question: Question
 
     # Describing
 
@@ -64,12 +55,7 @@ class CallSet:
         Raises:
             QueryError: one of them is no condition.
         """
-        added, limits = tuple(map(_condition, conditions)), [self._limit]
-        for each in added:
-            if isinstance(each, str):
-                limits.append(text_form.parse(each, now=clock.now()).limit)
-        most = min((each for each in limits if each is not None), default=None)
-        return self._with(_conditions=self._conditions + added, _limit=most)
+        return CallSet(self._question.where(conditions))
 
     def sort(self, *keys: Sorted) -> CallSet:
         """The same calls in another order; newest first where nothing is said.
@@ -81,16 +67,17 @@ class CallSet:
         Raises:
             QueryError: one of them is no key, or there are too many.
         """
-        chosen = tuple(_key(each) for each in keys)
+        chosen = tuple(map(questions.key, keys))
         if len(chosen) > json_form.MAX_SORT_KEYS:
             raise QueryError(f"at most {json_form.MAX_SORT_KEYS} keys are allowed to sort by")
-        return self._with(_order=chosen)
+        return self._with(order=chosen)
 
     def limit(self, most: int) -> CallSet:
         """The first of them, at most so many; of several limits the smallest counts. Raises `QueryError`."""
         if isinstance(most, bool) or not isinstance(most, int) or most < 1:  # pyright: ignore[reportUnnecessaryIsInstance] a public door
             raise QueryError(f"limit {shapes.short(most)} is not a whole number from 1 on")
-        return self._with(_limit=most if self._limit is None else min(most, self._limit))
+        before = self._question.limit
+        return self._with(limit=most if before is None else min(most, before))
 
     def columns(self, *shown: Shown) -> CallSet:
         """The same calls with only these of their values read; without any, only what every list shows.
@@ -101,17 +88,17 @@ class CallSet:
         Raises:
             QueryError: one of them is nothing that a call has.
         """
-        return self._with(_columns=frozenset().union(*map(_wide, shown)))
+        return self._with(columns=frozenset().union(*map(questions.wide, shown)))
 
     def _with(self, **changed: Any) -> CallSet:
-        return dataclasses.replace(self, **changed)
+        return CallSet(dataclasses.replace(self._question, **changed))
 
     # Reading
 
     def __iter__(self) -> Iterator[Call]:
         """The calls, page after page as they are needed."""
-        with self._place.opened() as store:
-            yield from self._read(store)
+        with self._question.place.opened() as store:
+            yield from self._question.read(store)
 
     def first(self) -> Call | None:
         """The first call; None where there is none."""
@@ -125,42 +112,71 @@ class CallSet:
             UsageError: there are several.
         """
         found = list(self.limit(2))
+        asked = f"{self._question.words()!r} in {self._question.project!r}"
         if not found:
-            raise NotFound(f"no call is {self._words()!r} in {self._place.project!r}")
+            raise NotFound(f"no call is {asked}")
         if len(found) > 1:
-            raise UsageError(
-                f"several calls are {self._words()!r} in {self._place.project!r}; "
-                "narrow it, or take first()"
-            )
+            raise UsageError(f"several calls are {asked}; narrow it, or take first()")
         return found[0]
 
     def get(self, call_id: str) -> Call:
         """The call of an id, whole and with its feedback. Raises `NotFound` where the set has none of it."""
-        with self._place.opened() as store:
-            if self._conditions:
-                its = self.where(Columns.id == call_id)
-                if not its._count(store, 1):
+        with self._question.place.opened() as store:
+            if self._question.conditions:
+                its = self._question.where([Columns.id == call_id])
+                if not its.count(store, 1):
                     raise NotFound(f"the set has no call {call_id[:64]!r}", id=call_id)
-            return store.calls.get(self._place.project, call_id)
+            return store.calls.get(self._question.project, call_id)
 
     def count(self, bound: int | None = None) -> int:
         """How many calls there are.
 
         Args:
-            bound: where to stop counting: the answer is never greater. Counting all of a large project takes a while.
+            bound: where to stop counting: the answer is never greater. A million where nothing is said, and counting
+                so many takes a while.
         """
         most = json_form.MAX_BOUND if bound is None else bound
         if isinstance(most, bool) or not 1 <= most <= json_form.MAX_BOUND:
             raise QueryError(
                 f"bound {shapes.short(bound)} is not a whole number from 1 to {json_form.MAX_BOUND:,}"
             )
-        with self._place.opened() as store:
-            return self._count(store, most)
+        with self._question.place.opened() as store:
+            return self._question.count(store, most)
 
     def __bool__(self) -> bool:
         """Whether there is any call."""
-        with self._place.opened() as store:
-            return self._count(store, 1) > 0
+        return self.count(bound=1) > 0
+
+    # As frames
+
+    def to_arrow(self, *, progress: Progress = True) -> pyarrow.Table:
+        """All calls as a table in memory: typed columns, values as JSON text, each score a column of its own.
+
+        Args:
+            progress: whether to show how far it is on a terminal, or a function that is told.
+
+        Raises:
+            MissingExtra: pyarrow is not installed.
+        """
+        arrow.library()
+        return arrow.calls_table(self._told(progress), wide=self._question.columns)
+
+    def to_pandas(self, *, progress: Progress = True) -> pandas.DataFrame:
+        """The same as a frame of pandas; raises `MissingExtra` where it or pyarrow is not installed."""
+        frames.check("pandas")
+        return frames.to_pandas(self.to_arrow(progress=progress))
+
+    def to_polars(self, *, progress: Progress = True) -> polars.DataFrame:
+        """The same as a frame of polars; raises `MissingExtra` where it or pyarrow is not installed."""
+        frames.check("polars")
+        return frames.to_polars(self.to_arrow(progress=progress))
+
+    def _told(self, wanted: Progress) -> Iterator[Call]:
+        """The calls, while it is told how far they are read."""
+        with progress.shown(wanted, f"reading calls of {self._question.project}") as tell:
+            for n, call in enumerate(self, 1):
+                yield call
+                tell(n, self._question.limit)
 
     # In other spellings
 
@@ -172,7 +188,7 @@ class CallSet:
         Raises:
             QueryError: the parts do not go together, or a short name may be several things.
         """
-        return self._query(None)
+        return self._question.query()
 
     def to_json(self) -> dict[str, Any]:
         """The body for `POST /api/v1/calls/query`. Its limit is that of a page."""
@@ -181,80 +197,25 @@ class CallSet:
     def to_text(self) -> str:
         """The query in words, for the page, addresses and the command line."""
         query = self.query()
-        return text_form.format(
-            query.where, query.sort, None if self._limit is None else query.limit
-        )
+        limit = None if self._question.limit is None else query.limit
+        return text_form.format(query.where, query.sort, limit)
 
     def to_python(self) -> str:
         """The query as Python source."""
         query = self.query()
-        return python.format_query(query.project, query.where, query.sort, self._limit)
+        return python_form.format_query(
+            query.project, query.where, query.sort, self._question.limit
+        )
 
     def __repr__(self) -> str:
-        words = self._words()
+        question = self._question
+        of = f"of {question.project}: {question.words()}"
         try:
-            with self._place.opened() as store:
-                found = self._count(store, COUNTED + 1)
+            found = self.count(bound=COUNTED + 1)
         except KibitzError as error:
-            return f"<calls of {self._place.project}: {words}; {error.message}>"
+            return f"<calls {of}; {error.message}>"
         shown = f"{COUNTED:,} or more" if found > COUNTED else f"{found:,}"
-        return f"<{shown} call{'' if found == 1 else 's'} of {self._place.project}: {words}>"
-
-    # Compiling
-
-    def _query(self, store: Store | None) -> CallQuery:
-        types = _Types(self._place, store)
-        now = clock.now()
-        where: Node | None = None
-        sort: tuple[SortKey, ...] = ()
-        for each in self._conditions:
-            node: Node | None
-            if isinstance(each, str):
-                parsed = text_form.parse(each, known_types=types, now=now)
-                node = parsed.where
-                if sort and parsed.sort:
-                    raise QueryError("two of the texts sort; leave one out", at="sort")
-                sort = sort or parsed.sort
-            else:
-                node = each.resolved(types)
-            where = text_form.both(where, node)
-        keys = tuple(key for each in self._order for key in _resolved(each, types))
-        if keys and sort:
-            raise QueryError("the text sorts, and .sort() does too; leave one out", at="sort")
-        query = CallQuery(
-            project=self._place.project, where=where, sort=keys or sort, columns=self._columns
-        )
-        if self._limit is not None:
-            query = dataclasses.replace(query, limit=min(self._limit, nodes.MAX_LIMIT))
-        # Whoever asks a folder is held to the same rules as whoever asks a server.
-        return json_form.parse_query(json_form.to_json(query))
-
-    def _read(self, store: Store) -> Iterator[Call]:
-        query = self._query(store)
-        left = self._limit
-        most = _WIDE_PAGE if self._columns & {"inputs", "output", "feedback"} else _NARROW_PAGE
-        while left is None or left > 0:
-            size = most if left is None else min(left, most)
-            page = store.calls.query(dataclasses.replace(query, limit=size))
-            yield from page.items
-            if page.next_cursor is None:
-                return
-            query = dataclasses.replace(query, cursor=page.next_cursor)
-            left = None if left is None else left - len(page.items)
-
-    def _count(self, store: Store, bound: int) -> int:
-        bound = bound if self._limit is None else min(bound, self._limit)
-        query = self._query(store)
-        return min(store.calls.count(query.project, query.where, bound=bound).count, bound)
-
-    def _words(self) -> str:
-        words = [repr(each) if isinstance(each, Condition) else each for each in self._conditions]
-        said = [" and ".join(words if len(words) < 2 else (f"({each})" for each in words))]
-        if self._order:
-            said.append(f"sort {', '.join(map(str, self._order))}")
-        if self._limit is not None:
-            said.append(f"limit {self._limit}")
-        return " ".join(filter(None, said)) or "all"
+        return f"<{shown} call{'' if found == 1 else 's'} {of}>"
 
 
 class Calls(Columns):
@@ -274,7 +235,7 @@ class Calls(Columns):
         Raises:
             UsageError: the project's name or the source cannot be used.
         """
-        return CallSet(Place(refs.check_project(project), source))
+        return CallSet(Question(Place(refs.check_project(project), source)))
 
     def __repr__(self) -> str:
         return "calls"
@@ -282,75 +243,4 @@ class Calls(Columns):
 
 calls = Calls()
 
-
-class _Types:
-    """The feedback types of a project, read when they are first gone through: most questions have no short names."""
-
-    def __init__(self, place: Place, store: Store | None) -> None:
-        self._place = place
-        self._store = store
-        self._found: frozenset[str] | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        if self._found is None:
-            if self._store is None:
-                with self._place.opened() as store:
-                    columns = store.feedback.columns(self._place.project)
-            else:
-                columns = self._store.feedback.columns(self._place.project)
-            self._found = frozenset(each.type for each in columns)
-        return iter(self._found)
-
-
-def _condition(given: object) -> Condition | str:
-    return given if isinstance(given, str) else expressions.condition_of(given)
-
-
-def _key(given: object) -> Order | str:
-    if isinstance(given, Order):
-        return given
-    if isinstance(given, str):
-        _keys(given, None)
-        return given
-    operand = expressions.field_of(given)
-    if operand is not None:
-        return expressions.Field[Any](operand).asc()
-    if isinstance(given, Conditional):
-        raise QueryError(f"{given!r} is a whole judgement and has no order; name what it says")
-    raise QueryError(
-        f"{shapes.short(given)} is nothing to sort by; write calls.latency.desc() or 'latency desc'"
-    )
-
-
-def _keys(words: str, types: Iterable[str] | None) -> tuple[SortKey, ...]:
-    parsed = text_form.parse(f"sort {words}", known_types=types, now=None)
-    if parsed.limit is not None:
-        raise QueryError("a sort has no limit; write .limit(…)", at="sort")
-    return parsed.sort
-
-
-def _resolved(each: Order | str, types: Iterable[str]) -> tuple[SortKey, ...]:
-    return _keys(each, types) if isinstance(each, str) else (each.resolved(types),)
-
-
-def _wide(given: object) -> frozenset[CallColumn]:
-    """What has to be read to have a field."""
-    if isinstance(given, str):
-        if given in ALL_COLUMNS:
-            return frozenset((given,))
-        operand: nodes.Operand | None = fields.parse_operand(given)
-    elif isinstance(given, Conditional):
-        return frozenset(("scores", "feedback"))
-    else:
-        operand = expressions.field_of(given)
-    if operand is None:
-        raise QueryError(f"{shapes.short(given)} is nothing that a call has")
-    field = nodes.base(operand)
-    if isinstance(field, nodes.PathField):
-        return frozenset((field.root,))
-    if isinstance(field, nodes.FeedbackField):
-        return frozenset(("feedback",) if literals.is_whole(field) else ("scores",))
-    return frozenset()
-
-
-__all__ = ["Asked", "CallSet", "Calls", "Shown", "Sorted", "calls"]
+__all__ = ["CallSet", "Calls", "calls"]

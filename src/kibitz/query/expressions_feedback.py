@@ -8,15 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from kibitz.base.errors import QueryError
 from kibitz.query import fields, shapes, text_fields
-from kibitz.query.expressions import (
-    Condition,
-    Conditional,
-    NumberField,
-    Place,
-    Scalar,
-    TextField,
-    TimeField,
-)
+from kibitz.query.expressions import NumberField, Place, Scalar, TextField, TimeField
+from kibitz.query.expressions_conditions import Condition, Conditional
 from kibitz.query.nodes import Exists, FeedbackField
 
 V = TypeVar("V")

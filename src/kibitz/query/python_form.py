@@ -35,7 +35,8 @@ from kibitz.query.nodes import (
 )
 
 NAMES = ("all_of", "any_of", "attributes", "calls", "datetime", "feedback", "inputs", "output")
-"""What the source may use, beside `summary` and `UTC`: `all_of` and `any_of` are of `kibitz.query.expressions`."""
+"""What the source may use, beside `summary` and `UTC`: `all_of` and `any_of` are of
+`kibitz.query.expressions_conditions`."""
 
 _SIGNS = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TAKEN = frozenset(dir(Place))
