@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar import get, post
-from litestar.params import RawBody
+from litestar.params import PathParameter, RawBody
 
 from kibitz.base import api, errors, refs, wire
 from kibitz.base.errors import NotFound, UsageError
@@ -14,6 +16,8 @@ from kibitz.query.nodes import FeedbackQuery
 from kibitz.server import inputs
 from kibitz.server.inputs import ProjectIn, SettingsIn, StoreIn
 from kibitz.storage.protocols import Store
+
+FeedbackIn = Annotated[str, PathParameter(description="The id of a judgement.")]
 
 
 @post(
@@ -50,13 +54,13 @@ def columns(project: ProjectIn, store: StoreIn) -> api.Columns:
 
 
 @get(f"{api.FEEDBACK}/{{feedback_id:str}}", sync_to_thread=True, tags=["feedback"])
-def one(feedback_id: str, project: ProjectIn, store: StoreIn) -> Feedback:
+def one(feedback_id: FeedbackIn, project: ProjectIn, store: StoreIn) -> Feedback:
     """One judgement, also where it does not stand any more."""
     return store.feedback.get(inputs.project(project), feedback_id)
 
 
 @get(f"{api.FEEDBACK}/{{feedback_id:str}}/history", sync_to_thread=True, tags=["feedback"])
-def history(feedback_id: str, project: ProjectIn, store: StoreIn) -> api.History:
+def history(feedback_id: FeedbackIn, project: ProjectIn, store: StoreIn) -> api.History:
     """A judgement with what its author said before and after it, and what took it back, oldest first."""
     found = store.feedback.history(inputs.project(project), feedback_id)
     return api.History(items=list(found))
@@ -110,7 +114,7 @@ def create_many(body: RawBody, store: StoreIn, settings: SettingsIn) -> api.Feed
     opt={inputs.BODY: api.Retraction},
     tags=["feedback"],
 )
-def retract(feedback_id: str, body: RawBody, store: StoreIn) -> Feedback:
+def retract(feedback_id: FeedbackIn, body: RawBody, store: StoreIn) -> Feedback:
     """Take a judgement back, and what its author had said before it. The answer is the retraction."""
     given = wire.decode_as(api.Retraction, body, what="the retraction")
     said = store.feedback.get(refs.check_project(given.project), feedback_id)
@@ -134,7 +138,7 @@ def retract(feedback_id: str, body: RawBody, store: StoreIn) -> Feedback:
     opt={inputs.BODY: api.Correction},
     tags=["feedback"],
 )
-def correct(feedback_id: str, body: RawBody, store: StoreIn) -> Feedback:
+def correct(feedback_id: FeedbackIn, body: RawBody, store: StoreIn) -> Feedback:
     """Say something in the place of a judgement, whose references it keeps. The answer is what stands now."""
     given = wire.decode_as(api.Correction, body, what="the correction")
     said = store.feedback.get(refs.check_project(given.project), feedback_id)
