@@ -1,11 +1,11 @@
 """How long questions take over a large store: 1 M calls of about 2 kB and 1.5 M rows of feedback.
 
 The store is built through its own ingest (`--data FOLDER` keeps it for the next run): traces of eight calls
-over 30 days in one large and one small project, two scorers with booleans, numbers and comments, notes and
-reactions. Then each question is asked through the store's public methods with parameters that vary, records
+over 30 days in one large and one small project, two scorers with booleans, numbers and comments, ratings by
+three people, notes and reactions. The texts of the large project are indexed by parts of words too. Then each question is asked through the store's public methods with parameters that vary, records
 built and all. `rows` says how many came back, so that nothing is fast by being empty.
 
-The baseline asks some of the same questions of the same file as one would without the store: a bare
+The baseline asks the same of the same file as one would without the store: a bare
 connection, `json_extract` over payloads and feedback joined to calls, OFFSET for a deep page.
 
     python -m benchmarks.query --json [--quick] [--data FOLDER]
@@ -29,7 +29,7 @@ from typing import Any
 
 from kibitz.base import clock, refs, wire
 from kibitz.base.records import Batch, CallPart, ExceptionInfo, FeedbackPart, ObjectPart
-from kibitz.query import json_form
+from kibitz.query import aggregation_json, json_form, nodes
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite.store import SqliteStore
 
@@ -44,6 +44,8 @@ MARKER = "benchmark.json"
 SECONDS_PER_QUESTION = 6.0
 MOST_ROUNDS, FEWEST_ROUNDS = 300, 12
 CORRECT, HELPFUL = "runnable.correct", "runnable.helpful"
+RATING = "rating"
+"""Of several authors."""
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er", "ing")]
 
 
@@ -139,12 +141,21 @@ class Corpus:
             passed = {"passed": draw() < 0.8, "score": round((draw() + quality) / 2, 6)}
             passed["comment"] = self.text(15)
             yield self._runnable(project, HELPFUL, call, passed, common)
-        if draw() < 0.1:
+        if draw() < 0.03:
+            for author in ("ann", "bob", "cem"):
+                yield FeedbackPart(
+                    id=f"{author}{call.id}",
+                    type=RATING,
+                    payload={"score": min(5, 1 + int(5 * (draw() + quality) / 2))},
+                    author=author,
+                    **common,
+                )
+        if draw() < 0.04:
             payload = {"note": self.text(20)}
             yield FeedbackPart(
                 id=f"n{call.id}", type="note", payload=payload, author="ann", **common
             )
-        if draw() < 0.05:
+        if draw() < 0.02:
             emoji = self.random.choice("👍👎🎉")
             yield FeedbackPart(
                 id=f"r{call.id}", type="reaction", payload={"emoji": emoji}, author="bob", **common
@@ -198,16 +209,19 @@ def build(folder: Path, calls: int) -> dict[str, Any]:
         feedback_rows += len(feedback)
         _say(f"stored {(first + BATCH_TRACES) * CALLS_PER_TRACE:,} of {calls:,} calls", begun)
     stored_s = time.perf_counter() - begun
+    store.search.set_level(PROJECT, "substrings")
+    bytes_before = store.path.stat().st_size
     indexed = 0
-    while done := store.ingest.index_words(20_000):
+    while done := store.search.index_some(10_000):
         indexed += done
-        _say(f"indexed the words of {indexed:,} calls", begun)
+        _say(f"indexed the texts of {indexed:,} calls", begun)
     store.close()
     made = {
         "calls": traces * CALLS_PER_TRACE,
         "feedback": feedback_rows,
         "build_s": round(stored_s, 1),
-        "words_s": round(time.perf_counter() - begun - stored_s, 1),
+        "text_index_s": round(time.perf_counter() - begun - stored_s, 1),
+        "text_index_bytes": store.path.stat().st_size - bytes_before,
         "file_bytes": store.path.stat().st_size,
     }
     (folder / MARKER).write_text(json.dumps(made))
@@ -286,6 +300,16 @@ def _compare(operator: str, field: str, value: Any) -> dict[str, Any]:
 MATCH = f"feedback.[{CORRECT}].payload.output.match"
 CORRECT_SCORE = f"feedback.[{CORRECT}].payload.output.score"
 HELPFUL_SCORE = f"feedback.[{HELPFUL}].payload.output.score"
+_MEAN_RATING = nodes.FeedbackField(RATING, ("score",), over="mean")
+_BEGUN = [
+    "",
+    "fee",
+    "feedback.",
+    "feedback.runnable.correct.output.",
+    "op = ",
+    "op = answer and lat",
+]
+"""Queries in words as far as somebody has typed them."""
 Question = Callable[[int], int]
 """Asks with the parameters of a round and gives how many rows came back."""
 
@@ -320,8 +344,28 @@ def questions(store: SqliteStore, known: Known) -> dict[str, Question]:
         deep_query = dataclasses.replace(_best(), cursor=cursors[n % len(cursors)])
         return len(calls.query(deep_query).items)
 
-    def substring(n: int) -> dict[str, Any]:
-        return {"$contains": {"input": _field("output"), "substr": {"$literal": one(n)[4][2:]}}}
+    def output_has(text: str) -> dict[str, Any]:
+        return {"$contains": {"input": _field("output"), "substr": {"$literal": text}}}
+
+    def word(n: int) -> dict[str, Any]:
+        return output_has(f" {one(n)[4].split(' ')[1]} ")
+
+    def best(n: int) -> list[dict[str, str]]:
+        return [{"field": HELPFUL_SCORE, "direction": way(n)}]
+
+    def averaged(n: int) -> int:
+        query = nodes.CallQuery(
+            project=PROJECT,
+            where=nodes.Compare(_MEAN_RATING, "gt" if n % 2 else "lt", 2 + n % 5 / 3),
+            sort=(nodes.SortKey(_MEAN_RATING, descending=way(n) == "desc"),),
+        )
+        return len(calls.query(query).items)
+
+    def grouped(n: int) -> int:
+        keys = ["op", "day"]
+        measures = ["count", "mean(latency)"] if n % 2 else ["count"]
+        query = aggregation_json.build(project=PROJECT, group_by=keys, measures=measures)
+        return len(calls.aggregate(query).groups)
 
     return {
         "newest_50": lambda n: asked(),
@@ -341,10 +385,36 @@ def questions(store: SqliteStore, known: Known) -> dict[str, Question]:
             where=_compare("$eq", MATCH, True),
             sort=[{"field": HELPFUL_SCORE, "direction": way(n)}],
         ),
+        "two_scorers_and": lambda n: asked(
+            where={
+                "$and": [
+                    _compare("$eq", MATCH, n % 2 == 0),
+                    _compare("$gt", HELPFUL_SCORE, n % 10 / 20),
+                ]
+            },
+            sort=best(n),
+        ),
+        "scorer_negated": lambda n: asked(
+            where={"$not": [_compare("$eq", MATCH, n % 2 == 0)]}, sort=best(n)
+        ),
+        "several_authors_mean": averaged,
         "deep_page": deep,
+        "aggregate_op_day": grouped,
         "group_op_day": lambda n: len(calls.by_op_and_day(PROJECT, since=known.moment(15))),
         "json_path_time": lambda n: within(15, where=_compare("$eq", "inputs.user.id", one(n)[3])),
-        "substring_time": lambda n: within(15, where=substring(n)),
+        "word": lambda n: asked(where=word(n)),
+        "word_op_time": lambda n: within(15, op=one(n)[2], where=word(n)),
+        "word_and_score": lambda n: asked(
+            where={"$and": [word(n), _compare("$eq", MATCH, n % 2 == 0)]}
+        ),
+        "substring": lambda n: asked(where=output_has(one(n)[4][2:])),
+        "substring_time": lambda n: within(15, where=output_has(one(n)[4][2:])),
+        "substring_two_words": lambda n: asked(
+            where=output_has(" ".join(one(n)[4].split(" ")[:2])[1:])
+        ),
+        "substring_in_word": lambda n: asked(where=output_has(one(n)[4].split(" ")[1][1:])),
+        "substring_absent": lambda n: asked(where=output_has(f"zzq{n}x qzz")),
+        "complete": lambda n: len(calls.complete(PROJECT, _BEGUN[n % len(_BEGUN)]).items),
         "count_op_time": lambda n: (
             calls.count(PROJECT, _query(op=one(n)[2], since=known.moment(1)).where).count
         ),
@@ -431,7 +501,46 @@ def baseline(path: Path, known: Known) -> dict[str, Question]:
         )
 
     sample = known.calls
+    scored = """
+        SELECT c.*, p.inputs, p.output FROM calls c JOIN payloads p ON p.call = c.pk
+        JOIN feedback s ON s.call = c.pk AND s.type = ?
+        LEFT JOIN feedback m ON m.call = c.pk AND m.type = ?
+        WHERE c.project = ? AND {} ORDER BY json_extract(s.payload, '$.output.score') DESC LIMIT 50
+    """
+    both = "json_extract(m.payload, '$.output.match') = ? AND json_extract(s.payload, '$.output.score') > ?"
+    neither = "coalesce(json_extract(m.payload, '$.output.match') = ?, 0) = 0"
+    averaged = """
+        SELECT c.*, p.inputs, p.output, avg(json_extract(f.payload, '$.score')) AS mean
+        FROM feedback f JOIN calls c ON c.pk = f.call JOIN payloads p ON p.call = c.pk
+        WHERE f.type = (SELECT pk FROM feedback_types WHERE project = ? AND name = ?)
+        GROUP BY c.pk HAVING mean > ? ORDER BY mean DESC LIMIT 50
+    """
+
+    def has(text: str) -> int:
+        return asked(
+            "SELECT c.*, p.inputs, p.output FROM calls c JOIN payloads p ON p.call = c.pk"
+            " WHERE c.project = ? AND instr(p.output, ?) > 0 ORDER BY c.started_at DESC LIMIT 50",
+            *(project, text),
+        )
+
     return {
+        "two_scorers_and": lambda n: asked(
+            scored.format(both), helpful, correct, project, n % 2, n % 10 / 20
+        ),
+        "scorer_negated": lambda n: asked(scored.format(neither), helpful, correct, project, n % 2),
+        "several_authors_mean": lambda n: asked(averaged, project, RATING, 2 + n % 5 / 3),
+        "aggregate_op_day": lambda n: asked(
+            "SELECT op, started_at / 86400000000, count(*), avg(latency) FROM calls"
+            " WHERE project = ? GROUP BY 1, 2",
+            project,
+        ),
+        "word": lambda n: has(f" {sample[n][4].split(' ')[1]} "),
+        "substring": lambda n: has(sample[n][4][2:]),
+        "substring_in_word": lambda n: has(sample[n][4].split(" ")[1][1:]),
+        "substring_absent": lambda n: has(f"zzq{n}x qzz"),
+        "complete": lambda n: asked(
+            "SELECT f.type, count(*) FROM feedback f WHERE f.project = ? GROUP BY 1", project
+        ),
         "feedback_filter_sort": lambda n: asked(judged, correct, helpful, project, n % 2, 0),
         "deep_page": lambda n: asked(judged, correct, helpful, project, 1, DEEP_ROWS),
         "group_op_day": lambda n: asked(

@@ -23,6 +23,7 @@ from kibitz.base.records import (
     ProjectInfo,
     RefText,
     ScoreColumn,
+    SearchLevel,
     View,
 )
 
@@ -50,6 +51,8 @@ OBJECTS = f"{ROOT}/objects"
 SPECIFICATIONS = f"{ROOT}/specifications"
 FILES = f"{ROOT}/files"
 VIEWS = f"{ROOT}/views"
+SEARCH = f"{ROOT}/search"
+SEARCH_COST = f"{SEARCH}/cost"
 HEALTH = "/health"
 OPENAPI = "/api/openapi.json"
 
@@ -426,6 +429,12 @@ class Projects(Struct, frozen=True, kw_only=True):
     """All projects."""
 
     projects: list[ProjectInfo]
+
+
+class NewSearch(Asked, frozen=True, kw_only=True):
+    """What the text index is to hold of a project."""
+
+    level: SearchLevel
 
 
 class NewView(Asked, frozen=True, kw_only=True):

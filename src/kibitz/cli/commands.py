@@ -17,6 +17,8 @@ COMMANDS = {
     "doctor": ("kibitz.cli.doctor", "doctor"),
     "export": ("kibitz.cli.exporting", "export"),
     "import": ("kibitz.cli.importing", "import_"),
+    "index": ("kibitz.cli.index", "index"),
+    "reindex": ("kibitz.cli.reindex", "reindex"),
     "serve": ("kibitz.cli.serve", "serve"),
     "specs": ("kibitz.cli.specs", "specs"),
     "stats": ("kibitz.cli.stats", "stats"),

@@ -28,6 +28,9 @@ from kibitz.base.records import (
     Page,
     ProjectInfo,
     ScoreColumn,
+    SearchCost,
+    SearchIndex,
+    SearchLevel,
     View,
 )
 from kibitz.client.bulk import Bulk
@@ -50,6 +53,7 @@ class RemoteStore:
         self.projects = Projects(connection)
         self.files = Files(connection)
         self.views = Views(connection)
+        self.search = Search(connection)
         self.bulk = Bulk(connection)
 
     def export(self, asked: api.ExportAsked) -> AbstractContextManager[Iterator[bytes]]:
@@ -210,6 +214,26 @@ class Files:
     def get(self, project: str, digest: str) -> tuple[bytes, str]:
         answer = self._connection.get(_below(api.FILES, digest), {"project": project})
         return answer.body, answer.media_type
+
+
+class Search:
+    """The text index of a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def status(self, project: str) -> SearchIndex:
+        return self._connection.read(SearchIndex, api.SEARCH, {"project": project})
+
+    def set_level(self, project: str, level: SearchLevel) -> SearchIndex:
+        body = wire.encode_record(api.NewSearch(level=level))
+        return self._connection.put(SearchIndex, api.SEARCH, {"project": project}, body)
+
+    def cost(self, project: str, where: Node | None) -> SearchCost:
+        asked: dict[str, Any] = {"project": project}
+        if where is not None:
+            asked["query"] = json_form.where_to_json(where)
+        return self._connection.post(SearchCost, api.SEARCH_COST, wire.encode_record(asked))
 
 
 class Views:

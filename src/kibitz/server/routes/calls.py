@@ -42,7 +42,7 @@ def query(body: RawBody, store: StoreIn) -> Page[Call]:
     # A limit in the text is to be the page's, not the smaller of it and the usual one.
     limited = asked.get("limit") is not None
     query = json_form.parse_query(asked)
-    parsed = _parse_text(store, query.project, text, moment)
+    parsed = parse_text(store, query.project, text, moment)
     if parsed.limit is not None and not limited:
         query = dataclasses.replace(query, limit=parsed.limit)
     page = store.calls.query(text_form.combined(query, parsed))
@@ -64,7 +64,7 @@ def count(body: RawBody, store: StoreIn) -> Count:
     text = asked.pop("text", None)
     project, where, bound = json_form.parse_count(asked)
     if text is not None:
-        where = text_form.both(where, _parse_text(store, project, text, clock.now()).where)
+        where = text_form.both(where, parse_text(store, project, text, clock.now()).where)
     return store.calls.count(project, where, bound=bound)
 
 
@@ -79,7 +79,8 @@ def _asked(body: bytes) -> dict[str, Any]:
     return wire.decode_as(dict[str, Any], body, what="the query")
 
 
-def _parse_text(store: Store, project: str, text: object, now: datetime) -> Parsed:
+def parse_text(store: Store, project: str, text: object, now: datetime) -> Parsed:
+    """A query in words, about a project; raises `QueryError`."""
     if not isinstance(text, str):
         raise QueryError(f"text {shapes.short(text)} is not a text", at="text")
     return text_form.parse(text, known_types=_types(store, project), now=now)

@@ -25,9 +25,13 @@ from kibitz.query.nodes import (
     CallQuery,
     ColumnField,
     Compare,
+    Contains,
     FeedbackField,
     In,
     Node,
+    Not,
+    Or,
+    PathField,
     SortKey,
     base,
 )
@@ -120,6 +124,14 @@ def leading(
     """What reads the calls that match: the tables up to `calls c`, the condition, and the compiler that made it."""
     lead, condition, compiler = _Planner(connection, project, where).start()
     return Sql(lead.text, lead.params), condition, compiler
+
+
+def of_texts(
+    connection: sqlite3.Connection, project: int, where: Node | None
+) -> tuple[bool, bool, int]:
+    """Of the conditions on texts: whether there are any, whether the index answers them, and how many calls wait for it."""
+    texts = Texts(connection, project, _conjuncts(where), bound=FEW)
+    return texts.asks or _searches(where), bool(texts), texts.waiting
 
 
 class _Planner:
@@ -509,6 +521,19 @@ class _Planner:
             ),
             FEW,
         )
+
+
+def _searches(where: Node | None) -> bool:
+    """Whether a text is looked for anywhere in a condition."""
+    match where:
+        case And(nodes) | Or(nodes):
+            return any(map(_searches, nodes))
+        case Not(node):
+            return _searches(node)
+        case Contains(field):
+            return isinstance(base(field), PathField)
+        case _:
+            return False
 
 
 def _is_before(value: Value, position: object, descending: bool) -> bool:

@@ -32,6 +32,11 @@ class Texts:
         if self._needs is not None:
             self.waiting = count_up_to(connection, self.waiting_set(), bound)
 
+    @property
+    def asks(self) -> bool:
+        """Whether a condition may be about texts that the index knows."""
+        return any(map(_reads_text, self._conjuncts))
+
     def __bool__(self) -> bool:
         return self._needs is not None
 
@@ -90,7 +95,7 @@ class Texts:
         )
 
     def _find_needs(self) -> list[str] | None:
-        if not any(map(_reads_text, self._conjuncts)):
+        if not self.asks:
             return None
         level = self._connection.execute(_SQL["search_level"], (self._project,)).fetchone()[0]
         if level == words.OFF:
