@@ -7,12 +7,14 @@ import functools
 import io
 import math
 import tempfile
+import tracemalloc
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import parts as small
+import pyarrow.parquet  # noqa: F401 loaded before memory is looked at
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -414,3 +416,38 @@ def test_what_arrives_while_an_export_runs_is_not_in_it() -> None:
             "calls": 1200,
             "feedback": 0,
         }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_export_and_its_import_hold_a_small_part_in_memory(format: str, tmp_path: Path) -> None:
+    many, characters = 1500, 40_000
+    with opened() as store, opened() as other:
+        for start in range(0, many, 500):
+            store.ingest.write(
+                small.batch(
+                    calls=[
+                        small.call(f"c{n}", inputs={"n": n}, output=f"{n}" + "x" * characters)
+                        for n in range(start, start + 500)
+                    ]
+                )
+            )
+        tracemalloc.start()
+        try:
+            with (tmp_path / "export").open("wb") as file:
+                for chunk in streams.stream(store, PROJECT, format):
+                    file.write(chunk)
+            _, writing = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            summary = importing.Summary()
+            importer = importing.Importer(other.ingest, PROJECT, "file", summary)
+            with lines.opened(str(tmp_path / "export")) as (_, stream, _):
+                for line in lines.read_any("file", stream):
+                    importer.add(line)
+            importer.flush()
+            _, reading = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert summary.calls == many
+    # A portion is bounded in bytes too, and held in a few forms at once.
+    assert max(writing, reading) < many * characters / 3

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROW_GROUP_BYTES = 32 << 20
 ROWS_AT_A_TIME = 500
+BYTES_AT_A_TIME = 1 << 20
 
 
 def library() -> Any:
@@ -199,8 +200,11 @@ def _metadata(found: Any) -> dict[str, str]:
 
 
 def _rows(found: Any) -> Iterator[Rows]:
-    for start in range(0, found.num_rows, ROWS_AT_A_TIME):
-        some = found.slice(start, ROWS_AT_A_TIME)
+    # As Python values they take several times as much.
+    each = found.nbytes // max(1, found.num_rows) + 1
+    size = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME // each))
+    for start in range(0, found.num_rows, size):
+        some = found.slice(start, size)
         yield Rows({}, list(some.schema.names), some.to_pylist())
 
 

@@ -403,25 +403,24 @@ class _Zip:
 
     def __init__(self, sink: _Sink, format: Format) -> None:
         self._format = format
-        self._zip = zipfile.ZipFile(sink, "w", allowZip64=True)  # pyright: ignore[reportArgumentType] it only writes
+        # Parquet is compressed in itself.
+        packing = zipfile.ZIP_DEFLATED if format == "csv" else zipfile.ZIP_STORED
+        self._zip = zipfile.ZipFile(sink, "w", packing, compresslevel=1)  # pyright: ignore[reportArgumentType] it only writes
         self._open: Any = None
 
     def begin(self, name: str) -> Any:
-        return self._begin(f"{name}.{self._format}", packed=self._format == "csv")
+        return self._begin(f"{name}.{self._format}")
 
     def end(self, source: _Source) -> None:
         said = {"export": source.head, "end": source.tally}
-        self._begin("export.json", packed=False).write(_encode(said))
+        self._begin("export.json").write(_encode(said))
         self._open.close()
         self._zip.close()
 
-    def _begin(self, name: str, *, packed: bool) -> Any:
+    def _begin(self, name: str) -> Any:
         if self._open is not None:
             self._open.close()
-        info = zipfile.ZipInfo(name)
-        # Parquet is compressed in itself.
-        info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
-        self._open = _Told(self._zip.open(info, "w", force_zip64=True))
+        self._open = _Told(self._zip.open(name, "w", force_zip64=True))
         return self._open
 
 

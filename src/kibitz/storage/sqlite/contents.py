@@ -27,7 +27,7 @@ from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
 _ROWS = 500
-_BYTES = 4 << 20
+_BYTES = 1 << 20
 _ONE_CALL = (
     f"SELECT {call_reading.NARROW}, p.inputs, p.output, p.attributes, p.summary, p.exception"
     f" {call_reading.FROM} LEFT JOIN payloads p ON p.call = c.pk WHERE c.pk = ?"
