@@ -10,6 +10,7 @@ from __future__ import annotations
 from kibitz.server.pages import (
     annotation_forms,
     assets,
+    bulk,
     call,
     calls,
     feedback,
@@ -28,6 +29,9 @@ handlers = [
     calls.list_calls,
     calls.count_calls,
     views.change_view,
+    bulk.show_bulk,
+    bulk.act,
+    bulk.export,
     call.show_call,
     call.send_tree,
     call.send_value,

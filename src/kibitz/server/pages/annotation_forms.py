@@ -83,9 +83,8 @@ def _parts(
     look = annotating.look_at(call)
     for spec in specs:
         value = answer_forms.read(spec, sent, look=look)
-        if value is NOTHING or _same(
-            value, annotating.value_of(annotating.own_answer(call, spec, author))
-        ):
+        mine = annotating.own_answer(call, spec, author)
+        if value is NOTHING or _same(value, annotating.value_of(mine)):
             continue
         part = FeedbackPart(
             id=first(sent, f"id.{spec.name}") or None,
@@ -96,6 +95,7 @@ def _parts(
             author_kind="person",
             annotation_ref=first(sent, f"ref.{spec.name}") or spec.ref(call.project),
             created_at=clock.now(),
+            corrects=mine.id if mine else None,
         )
         found.append((spec, part))
     return found

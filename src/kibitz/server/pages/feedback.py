@@ -145,7 +145,10 @@ def show_feedback(request: AnyRequest, segment: FromPath[str]) -> Response[bytes
             ),
             project=project,
             cards=_cards(store, project, store.feedback.columns(project), time, since),
-            times=time_tabs(path, time),
+            times=tuple(
+                Tab(label=words, url=address(path, time=each), current=each == time)
+                for each, words in TIME_WORDS.items()
+            ),
             recent=tuple(recent_row(project, each) for each in recent.items),
         ),
     )
@@ -181,14 +184,6 @@ def time_of(request: AnyRequest) -> tuple[str, datetime | None]:
     # To the minute, so that asking twice gives the same page.
     now = clock.now().replace(second=0, microsecond=0)
     return time, now - TIMES[time] if time else None
-
-
-def time_tabs(path: str, current: str, **more: str) -> tuple[Tab, ...]:
-    """The choices of how far back."""
-    return tuple(
-        Tab(label=words, url=address(path, **more, time=time), current=time == current)
-        for time, words in TIME_WORDS.items()
-    )
 
 
 def address(path: str, /, **parameters: str) -> str:
@@ -271,10 +266,10 @@ def _card(project: str, columns: Sequence[ScoreColumn], time: str) -> Card:
 
 
 def _draw(store: Store, leaf: Leaf) -> Drawn:
-    whole = store.feedback.aggregate(figures.whole(leaf))
-    days = store.feedback.aggregate(figures.by(leaf, "day", figures.MAX_POINTS))
+    whole = store.calls.aggregate(figures.whole(leaf))
+    days = store.calls.aggregate(figures.by(leaf, "day", figures.MAX_POINTS))
     grouped = "version" if leaf.type.startswith(judgements.RUNNABLE) else "author"
-    groups = store.feedback.aggregate(figures.by(leaf, grouped, AUTHORS))
+    groups = store.calls.aggregate(figures.by(leaf, grouped, AUTHORS))
     return Drawn(
         distribution=figures.distribution(leaf, whole),
         trend=figures.trend(leaf, days, "day"),

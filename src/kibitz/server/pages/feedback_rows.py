@@ -133,3 +133,12 @@ def reactions(feedback: Sequence[Feedback]) -> tuple[Reaction, ...]:
         Reaction(emoji=emoji, count=len(authors), authors=", ".join(dict.fromkeys(authors)))
         for emoji, authors in sorted(by_emoji.items(), key=lambda item: -len(item[1]))
     )
+
+
+def state_of(feedback: Feedback) -> str:
+    """What became of a judgement, in a word or two; empty where it simply stands."""
+    if feedback.retracts is not None:
+        return "takes back"
+    if not feedback.stands:
+        return "history"
+    return "correction" if feedback.corrects is not None else ""

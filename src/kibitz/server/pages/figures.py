@@ -24,6 +24,7 @@ from kibitz.query.aggregation import (
     OfNumbers,
     Order,
     PayloadField,
+    Place,
     PlaceKey,
     Quantile,
     RowField,
@@ -31,7 +32,7 @@ from kibitz.query.aggregation import (
     TimeKey,
     Values,
 )
-from kibitz.query.nodes import ColumnField
+from kibitz.query.nodes import And, ColumnField, Compare, Exists, FeedbackField, Node
 from kibitz.server.pages import charts, feedback_links, formats
 from kibitz.server.pages.charts import Bars, Column, Compared, Line, Point, Scale, Standing
 from kibitz.server.pages.feedback_links import Leaf
@@ -138,15 +139,34 @@ def by(leaf: Leaf, grouped: By, limit: int) -> AggregateQuery:
             key = TimeKey(grouped, place=RowField("created_at"))
             order = None
         case "op":
-            key = PlaceKey(ColumnField("op"))
+            return _by_op(leaf, limit)
         case _:
             key = PlaceKey(RowField(grouped))
-    found = _query(leaf, (key,), (Count(place), _main(leaf)))
+    found = _query(leaf, (key,), (Count(place), _main(leaf, place)))
     return replace(found, limit=limit, order=order)
 
 
-def _main(leaf: Leaf) -> Measure:
-    place = PayloadField(leaf.path)
+def _by_op(leaf: Leaf, limit: int) -> AggregateQuery:
+    """Asks it of each op. Feedback does not know its call's op, so this counts calls, by what was said of each last."""
+    several = leaf.several and leaf.kind == "number"
+    place = FeedbackField(leaf.type, leaf.path, over="mean" if several else "latest")
+    conditions: list[Node] = [Exists(place)]
+    if leaf.since is not None:
+        said_at = FeedbackField(
+            leaf.type, over="any" if leaf.several else "latest", part="created_at"
+        )
+        conditions.append(Compare(said_at, "gte", clock.to_us(leaf.since)))
+    return AggregateQuery(
+        project=leaf.project,
+        where=And(tuple(conditions)) if len(conditions) > 1 else conditions[0],
+        group_by=(PlaceKey(ColumnField("op")),),
+        measures=(Count(place), _main(leaf, place)),
+        limit=limit,
+        order=Order(0),
+    )
+
+
+def _main(leaf: Leaf, place: Place) -> Measure:
     match leaf.kind:
         case "number":
             return OfNumbers("mean", place)
@@ -205,7 +225,7 @@ def _numbers(leaf: Leaf, measures: Sequence[Measured]) -> Distribution:
     else:
         columns = _columns(leaf, spread)
         ends = (spread.edges[0], spread.edges[-1]) if spread.edges else (0.0, 1.0)
-        words = [(n, charts.plain_number(n)) for n in charts.round_numbers(*ends, 4)]
+        words = [(n, charts.plain_number(n)) for n in charts.round_numbers(*ends, 6)]
         bars = charts.histogram(columns, words=words)
     return Distribution(said=tuple(said), bars=bars, table=_table(leaf.label, columns))
 

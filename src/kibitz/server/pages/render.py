@@ -34,6 +34,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "markdown": markdown.render,
     "number": formats.number,
     "scalar": formats.scalar,
+    "segment": addresses.escape,
     "size": formats.size,
 }
 

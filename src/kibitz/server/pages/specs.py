@@ -340,7 +340,7 @@ def _preview(draft: Draft) -> Preview:
 
 def _answers(store: Store, project: str, spec: Specification) -> dict[str, int]:
     """How many judgements stand, by the reference of the version that they were made to."""
-    found = store.feedback.aggregate(
+    found = store.calls.aggregate(
         AggregateQuery(
             project=project,
             over="feedback",
