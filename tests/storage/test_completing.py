@@ -89,7 +89,7 @@ def test_of_very_many_texts_some_are_offered(store: SqliteStore) -> None:
 
     assert [each.text for each in found.items[:2]] == ['"text 000"', '"text 001"']
     assert {each.count for each in found.items} == {2}
-    assert len(found.items) == 50
+    assert len(found.items) == 25
 
 
 def test_a_server_says_the_same_as_its_folder(store: SqliteStore, folder: Path) -> None:

@@ -333,6 +333,11 @@ SELECT name, rows FROM feedback_types WHERE project = ? AND rows > 0 ORDER BY ro
 -- name: author_names
 SELECT DISTINCT name FROM authors WHERE project = ? ORDER BY name LIMIT ?
 
+-- name: newest_payloads
+-- The values of the newest calls, in the order of query.fields.ROOTS.
+SELECT p.inputs, p.output, p.attributes, p.summary FROM calls c JOIN payloads p ON p.call = c.pk
+WHERE c.project = ? AND c.started_at IS NOT NULL ORDER BY c.started_at DESC LIMIT ?
+
 -- name: texts_of_series
 -- The different texts of a series, in order: each step is one search of the index.
 WITH RECURSIVE found (text) AS (

@@ -19,16 +19,17 @@ from kibitz.storage.sqlite import feedback_reading
 from kibitz.storage.sqlite.names import ReadCatalog
 
 _SQL = statements.load("sqlite.sql")
-NEWEST = 200
+NEWEST = 60
 """Calls whose values are looked at for places in them."""
 _NEWEST_ROWS = 1000
 """Calls whose columns are."""
-_PATIENCE_NS = 4_000_000
+_PATIENCE_NS = 2_500_000
 """Looking at values ends after so long, however many have been seen: some are huge."""
 _MAX_PATHS = 300
 _MAX_DEPTH = 5
 _MAX_KEYS = 50
 _MAX_VALUES = 50
+_MAX_TEXTS = 25
 _MAX_COUNTED = 1000
 _MAX_AUTHORS = 200
 _COLUMNS = {
@@ -55,6 +56,7 @@ class SqliteKnown:
         self._columns: list[ScoreColumn] | None = None
         self._types: list[tuple[str, int]] | None = None
         self._ops: list[tuple[str, int]] | None = None
+        self._values: dict[Root, list[Any]] | None = None
 
     def ops(self) -> Sequence[tuple[str, int]]:
         """The ops that calls have, with how many."""
@@ -94,7 +96,7 @@ class SqliteKnown:
             counts.update(set(_places(value)))
             if len(counts) > _MAX_PATHS:
                 break
-        return counts.most_common(_MAX_PATHS)
+        return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
     def values(self, field: Field) -> Sequence[tuple[Literal_, int]]:
         """What there is at a field: of feedback, the first of its texts; of calls, what the newest have."""
@@ -116,20 +118,22 @@ class SqliteKnown:
         counts = Counter(
             (type(each), each) for each in found if isinstance(each, str | bool | int | float)
         )
-        return [(value, count) for (_, value), count in counts.most_common(_MAX_VALUES)]
+        ordered = sorted(counts.items(), key=lambda each: (-each[1], str(each[0][1])))
+        return [(value, count) for (_, value), count in ordered[:_MAX_VALUES]]
 
-    def _newest(self, root: Root) -> Iterator[Any]:
-        rows = self._connection.execute(
-            f"SELECT p.{root} FROM calls c JOIN payloads p ON p.call = c.pk WHERE c.project = ?"
-            " AND c.started_at IS NOT NULL ORDER BY c.started_at DESC LIMIT ?",
-            (self._project, NEWEST),
-        )
-        until = clock.monotonic_ns() + _PATIENCE_NS
-        for (text,) in rows:
-            if text is not None:
-                yield msgspec.json.decode(text)
-            if clock.monotonic_ns() > until:
-                return
+    def _newest(self, root: Root) -> list[Any]:
+        """One value of each of the newest calls; all of them are read at once, since all may be asked for."""
+        if self._values is None:
+            self._values = {name: [] for name in fields.ROOTS}
+            rows = self._connection.execute(_SQL["newest_payloads"], (self._project, NEWEST))
+            until = clock.monotonic_ns() + _PATIENCE_NS
+            for row in rows:
+                for name, text in zip(fields.ROOTS, row, strict=True):
+                    if text is not None:
+                        self._values[name].append(msgspec.json.decode(text))
+                if clock.monotonic_ns() > until:
+                    break
+        return self._values[root]
 
     def _texts(self, field: FeedbackField) -> Iterator[tuple[Literal_, int]]:
         """The texts of a series, each found behind the one before it in the index."""
@@ -139,7 +143,7 @@ class SqliteKnown:
         series = None if entry is None else catalog.series(entry.pk, path)
         if series is None:
             return
-        rows = self._connection.execute(_SQL["texts_of_series"], (series, TEXT, _MAX_VALUES))
+        rows = self._connection.execute(_SQL["texts_of_series"], (series, TEXT, _MAX_TEXTS))
         counted = [
             (text, self._connection.execute(
                 _SQL["count_text"], (series, TEXT, text, _MAX_COUNTED)
