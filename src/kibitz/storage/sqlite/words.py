@@ -5,8 +5,8 @@ tokens there are:
 
     WORDS       words: runs of letters and digits
     SUBSTRINGS  words, and of parts of them
-                  joints   the ends of two neighbouring words, two and three characters of each: `ow␟fo` and
-                           `own␟fox` of "brown fox"
+                  joints   the ends of two neighbouring words, two and three characters of each: `ow0fo` and
+                           `own0fox` of "brown fox"
                   pairs    of neighbouring characters, in runs that are not plain ASCII words: "日本語"
                   terms    every word is kept, so that those with a part in them can be looked up
 
@@ -42,8 +42,8 @@ _MAX_ALTERNATIVES = 1_000
 _MIN_PREFIX = 6
 """A prefix reads the whole lists of all words that begin so: thousands for a few letters."""
 _MIN_PART = 3
-_JOINT, _PAIR = "\ue000", "\ue001"
-"""Of private use, so that no token is taken for a word. The tokenizer takes them for letters."""
+_JOINT, _PAIR = "0", "\ue001"
+"""What tokens are told from words by, nearly always; the tokenizer takes both for part of a word."""
 
 _Needs = list[frozenset[str]]
 """Sets of tokens: of one of them every match has all."""
@@ -102,7 +102,7 @@ def parts(text: str) -> tuple[str, set[str]]:
 
 
 def _is_joint(token: str) -> bool:
-    return token.replace(_JOINT, "", 1).isascii()
+    return token.isascii()
 
 
 def _pairs(run: str) -> Iterable[str]:
