@@ -5,9 +5,11 @@ Numbers are kept one by one, eight bytes each, so that every figure is worked ou
 
 from __future__ import annotations
 
+import heapq
 import math
 import statistics
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, assert_never
@@ -24,9 +26,11 @@ Value = tuple[int, bool | float | str]
 class Tally:
     """The values at one place in the rows of one group."""
 
-    __slots__ = ("false", "named", "numbers", "true", "unnamed")
+    __slots__ = ("_categories", "_ordered", "false", "named", "numbers", "true", "unnamed")
 
     def __init__(self) -> None:
+        self._ordered: list[float] | None = None
+        self._categories: Counter[Value] | None = None
         self.numbers = array("d")
         self.true = 0
         self.false = 0
@@ -59,11 +63,23 @@ class Tally:
             return self.numbers
         return self.numbers + array("d", [1.0] * self.true + [0.0] * self.false)
 
-    def categories(self, *, numbers: bool) -> Counter[Value]:
-        """How often each value is there that is kept by name."""
+    def ordered(self) -> list[float]:
+        """The numbers from the smallest, once all are there."""
+        if self._ordered is None:
+            self._ordered = sorted(self.numbers)
+        return self._ordered
+
+    def categories(self) -> Counter[Value]:
+        """How often each value is there that is kept by name, once all are there."""
+        if self._categories is None:
+            self._categories = self.words()
+            numbers = Counter(self.numbers)
+            self._categories.update({(NUMBER, value): n for value, n in numbers.items()})
+        return self._categories
+
+    def words(self) -> Counter[Value]:
+        """The same of those that are no numbers."""
         found: Counter[Value] = Counter()
-        if numbers:
-            found.update({(NUMBER, value): n for value, n in Counter(self.numbers).items()})
         if self.false:
             found[BOOL, False] = self.false
         if self.true:
@@ -87,10 +103,10 @@ def edges_of(tallies: Iterable[Tally], most: int) -> list[float]:
     """The edges of the bins that the numbers of all groups share."""
     low, high, whole = math.inf, -math.inf, True
     for tally in tallies:
-        for number in tally.numbers:
-            if math.isfinite(number):
-                low, high = min(low, number), max(high, number)
-                whole = whole and number.is_integer()
+        finite_ = _finite_part(tally.ordered())
+        if finite_:
+            low, high = min(low, finite_[0]), max(high, finite_[-1])
+            whole = whole and all(map(float.is_integer, finite_))
     return [] if low > high else aggregation_bins.edges(low, high, whole=whole, most=most)
 
 
@@ -104,19 +120,20 @@ def measured(
         case nodes.OfNumbers(name):
             return _of_numbers(name, tally.counted(), confidence)
         case nodes.Quantile(_, q):
-            numbers = tally.counted()
-            value = finite(quantile(sorted(numbers), q)) if numbers else None
+            mixed = tally.true or tally.false
+            numbers = sorted(tally.counted()) if mixed else tally.ordered()
+            value = finite(quantile(numbers, q)) if numbers else None
             return Measured(value=value, n=len(numbers))
         case nodes.Share(_, value):
             return _share(tally, value, confidence)
         case nodes.Histogram():
             return _spread(tally, edges)
         case nodes.Values(_, most):
-            named, other = frequent(tally.categories(numbers=True), most)
+            named, other = frequent(tally.categories(), most)
             other += tally.unnamed
             return Measured(n=tally.values, categories=named, other=other, exact=not tally.unnamed)
         case nodes.Distinct():
-            different = len(tally.categories(numbers=True))
+            different = len(tally.categories())
             return Measured(value=different, n=tally.values, exact=not tally.unnamed)
         case _:
             assert_never(measure)
@@ -139,9 +156,9 @@ def share_of(equal: int, n: int, confidence: float) -> Measured:
 
 def frequent(values: Counter[Value], most: int) -> tuple[list[Category], int]:
     """The most frequent values, ties by value, and how many others there are."""
-    ranked = sorted(values.items(), key=lambda entry: (-entry[1], entry[0]))
-    named = [Category(value=value, n=n) for (_, value), n in ranked[:most]]
-    return named, sum(n for _, n in ranked[most:])
+    ranked = heapq.nsmallest(most, values.items(), key=lambda entry: (-entry[1], entry[0]))
+    named = [Category(value=value, n=n) for (_, value), n in ranked]
+    return named, values.total() - sum(each.n for each in named)
 
 
 def quantile(ordered: list[float], q: float) -> float:
@@ -221,6 +238,13 @@ def _figure(figure: Callable[[array[float]], float], numbers: array[float]) -> f
         return None
 
 
+def _finite_part(ordered: list[float]) -> list[float]:
+    """Sorted numbers without the infinite ones at their ends."""
+    if ordered and (math.isinf(ordered[0]) or math.isinf(ordered[-1])):
+        return ordered[bisect_right(ordered, -math.inf) : bisect_left(ordered, math.inf)]
+    return ordered
+
+
 def _share(tally: Tally, value: Any, confidence: float) -> Measured:
     match value:
         case bool():
@@ -234,13 +258,14 @@ def _share(tally: Tally, value: Any, confidence: float) -> Measured:
 
 def _spread(tally: Tally, edges: list[float]) -> Measured:
     counts = [0] * max(len(edges) - 1, 0)
-    infinite = 0
-    for number, n in Counter(tally.numbers).items():
-        if math.isfinite(number):
-            counts[aggregation_bins.place(number, edges)] += n
-        else:
-            infinite += n
-    named, other = frequent(tally.categories(numbers=False), nodes.SHOWN_CATEGORIES)
+    ordered = tally.ordered()
+    numbers = _finite_part(ordered)
+    # Where each bin begins among the numbers; what is at the last edge is in the last bin.
+    starts = [bisect_left(numbers, edge) for edge in edges[:-1]] + [len(numbers)]
+    for index in range(len(counts)):
+        counts[index] = starts[index + 1] - starts[index]
+    infinite = len(ordered) - len(numbers)
+    named, other = frequent(tally.words(), nodes.SHOWN_CATEGORIES)
     return Measured(
         n=tally.values,
         edges=edges,

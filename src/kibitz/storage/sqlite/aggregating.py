@@ -129,7 +129,8 @@ def _feedback(
     project: int, query: nodes.AggregateQuery, lead: Sql, condition: Sql
 ) -> tuple[Sql, Sql]:
     conditions = [
-        Sql("f.project = ?", (project,)),
+        # Of one type, its own index is the shorter one.
+        Sql("f.project = ?" if query.type is None else "+f.project = ?", (project,)),
         Sql("f.retracts IS NULL" if query.every else "f.stands > 0"),
     ]
     if query.type is not None:
@@ -174,8 +175,8 @@ class _Loading:
         places = len(self.readings)
         numbers = 0
         while chunk := list(islice(rows, _ROWS_PER_CHECK)):
-            parts: dict[Raw, list[Raw]] = {}
-            for row in chunk:
+            parts: dict[Raw, list[Raw]] = {} if width else {(): chunk}
+            for row in chunk if width else ():
                 key = row[:width]
                 if key in parts:
                     parts[key].append(row)
