@@ -140,7 +140,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "/api/v1/calls/count": [
         {"project": "p", "filter": QUERY["filter"], "query": QUERY["query"], "bound": 5}
     ],
-    "/api/v1/calls/complete": [{"project": "p", "text": "op = answer and feedback.", "cursor": 5}],
+    "/api/v1/calls/complete": [
+        {"project": "p", "text": text, "cursor": 5}
+        for text in ("op = answer and feedback.", "feedback.x.output.", "inputs.", 'op = "a')
+    ],
     "/api/v1/feedback": [{"project": "p", **NOTE}, {"project": "p", **RUNNABLE}],
     "/api/v1/feedback/query": [
         {
