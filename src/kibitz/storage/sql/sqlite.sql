@@ -198,9 +198,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- Which of these ids (a JSON list) a project has.
 SELECT f.id FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id = e.value
 
--- name: feedback_on_call
--- All feedback of a type on a call: (pk, id, author, created_at, retracts, stands).
-SELECT pk, id, author, created_at, retracts, stands FROM feedback WHERE call = ? AND type = ?
+-- name: feedback_on_calls
+-- All feedback on calls (a JSON list of pks): (call, type, pk, id, author, created_at, retracts, stands).
+SELECT f.call, f.type, f.pk, f.id, f.author, f.created_at, f.retracts, f.stands
+FROM json_each(?) e CROSS JOIN feedback f ON f.call = e.value
 
 -- name: judgements_of_calls
 -- All feedback on calls (a JSON list of pks): (pk, call, type, payload).
@@ -238,7 +239,7 @@ SELECT e.value FROM json_each(?1) e WHERE NOT EXISTS (
 SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value ORDER BY e.key
 
 -- name: feedback_on_target
--- The same of a target that is no call.
+-- All feedback of a type on a target that is no call: (pk, id, author, created_at, retracts, stands).
 SELECT pk, id, author, created_at, retracts, stands FROM feedback WHERE target = ? AND type = ?
 
 -- name: who_said

@@ -20,6 +20,8 @@ _SQL = statements.load("sqlite.sql")
 _COUNTED = frozenset({standing.ALONE, standing.NEWEST_OF_SEVERAL, standing.ELEMENT})
 """Roles that count as having a value now: what columns are offered by."""
 
+_Said = tuple[int, str, int, int, str | None, int]
+"""(pk, id, author, created_at, retracts, stands)"""
 _Counts = defaultdict[tuple[int, int], int]
 """By series and kind."""
 
@@ -174,8 +176,9 @@ class FeedbackWriter:
         scores: list[tuple[int, list[standing.ScoreRow]]] = []
         counts: _Counts = defaultdict(int)
         self._sums.look_up(call for call, _ in together)
+        said = self._said_before(together)
         for (call, type_pk), arrived in together.items():
-            judged = self._work_out(call, type_pk, arrived, stands, counts)
+            judged = self._work_out(call, type_pk, arrived, said[call, type_pk], stands, counts)
             scores.append((call, standing.scores(judged)))
         for (target, type_pk), arrived in elsewhere.items():
             before = self.connection.execute(_SQL["feedback_on_target"], (target, type_pk))
@@ -190,6 +193,19 @@ class FeedbackWriter:
         self.connection.execute(_SQL["keep_last_pk"], ("feedback", pk))
         self._count_types()
         self._write_scores(together, scores, counts)
+
+    def _said_before(
+        self, together: dict[tuple[int, int], list[_Pending]]
+    ) -> defaultdict[tuple[int, int], list[_Said]]:
+        """What was said so far on the calls that are not new, by call and type; asked for together."""
+        calls = {call for (call, _), arrived in together.items() if not arrived[0].is_new_call}
+        found: defaultdict[tuple[int, int], list[_Said]] = defaultdict(list)
+        if calls:
+            encoded = msgspec.json.encode(sorted(calls)).decode()
+            rows = self.connection.execute(_SQL["feedback_on_calls"], (encoded,))
+            for call, type_pk, *row in rows:
+                found[call, type_pk].append((row[0], row[1], row[2], row[3], row[4], row[5]))
+        return found
 
     def _drop_delivered(self) -> None:
         by_project: defaultdict[int, list[str]] = defaultdict(list)
@@ -234,13 +250,11 @@ class FeedbackWriter:
         call: int,
         type_pk: int,
         arrived: list[_Pending],
+        before: list[_Said],
         stands: dict[int, int],
         counts: _Counts,
     ) -> list[standing.Judged]:
         """What stands of a type on a call now that these have arrived; what stood so far is brought to it."""
-        before: list[tuple[int, str, int, int, str | None, int]] = []
-        if not arrived[0].is_new_call:
-            before = self.connection.execute(_SQL["feedback_on_call"], (call, type_pk)).fetchall()
         if len(arrived) == 1 and not before and arrived[0].item.retracts is None:
             only = arrived[0]
             stands[only.pk] = standing.NEWEST
@@ -257,7 +271,7 @@ class FeedbackWriter:
 
     def _let_stand(
         self,
-        before: list[tuple[int, str, int, int, str | None, int]],
+        before: list[_Said],
         arrived: list[_Pending],
         stands: dict[int, int],
     ) -> dict[int, int]:
