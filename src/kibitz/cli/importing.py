@@ -134,6 +134,7 @@ class Importer:
         self._report = report
         self._pending: list[Line] = []
         self._bytes = 0
+        self._begun: set[str] = set()
 
     def add(self, line: Line) -> None:
         if line.problem is not None:
@@ -144,6 +145,9 @@ class Importer:
         ):
             self.flush()
         project = self._given or line.project
+        if line.record is None:
+            self._begin(project)
+            return
         if project is None:
             raise UsageError(
                 f"{self._file} does not say which project it is of; name one with --project"
@@ -153,11 +157,17 @@ class Importer:
             self._project = refs.check_project(project)
             if project not in self._summary.projects:
                 self._summary.projects.append(project)
-        if line.project not in (None, project) and line.record is not None:
+        if line.project not in (None, project):
             moved = parts.moved(line.record, line.project, project)
             line = msgspec.structs.replace(line, record=moved)
         self._pending.append(line)
         self._bytes += line.size
+
+    def _begin(self, project: str | None) -> None:
+        """Make the project, which may have nothing in it."""
+        if project is not None and project not in self._begun:
+            self._begun.add(project)
+            _patiently(self._writer, Batch(project=refs.check_project(project)))
 
     def flush(self) -> None:
         """Write what is pending; when this returns it is durable."""

@@ -51,7 +51,7 @@ _DERIVED: dict[str, frozenset[str]] = {
 
 
 class Line(Struct, frozen=True):
-    """One record of a line with something on it. Exactly one of `record` and `problem` is there.
+    """One record of a line with something on it, or why it is none; without both, only the project is said.
 
     A call as Kibitz gives it back carries its feedback, so that a line may be several of these.
     """
@@ -203,6 +203,8 @@ def of_rows(rows: Iterable[archives.Row]) -> Iterator[Line]:
     for row in rows:
         if row.problem is not None:
             yield Line(row.number, 0, problem=row.problem, project=row.project, place=row.table)
+        elif not row.parts:
+            yield Line(row.number, 0, project=row.project, place=row.table)
         for part in row.parts:
             yield Line(row.number, _size(part), record=part, project=row.project, place=row.table)
 
@@ -254,6 +256,7 @@ def read(name: str, stream: BinaryIO) -> Iterator[Line]:
         number += 1
         if (head := _head(text)) is not None:
             project, is_whole = head.project, False
+            yield Line(number, len(text), project=project)
             continue
         if text.startswith(b'{"end":'):
             is_whole = True

@@ -55,6 +55,7 @@ class Row(Struct, frozen=True):
     project: str | None
     """The project that it was in, where that is known."""
     parts: list[Part] = []
+    """None where only the project is said, which may be empty."""
     problem: InvalidRecord | None = None
 
 
@@ -91,6 +92,7 @@ def read_folder(folder: Path) -> Iterator[Row]:
     with _readable(str(folder)):
         files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
         project = _check_head(files["export.json"].read_bytes()) if "export.json" in files else None
+    yield Row("", 0, project)
     yield from _read_files(str(folder), files, project, lambda name: files[name].open("rb"))
 
 
@@ -140,6 +142,7 @@ def _read_zip(file: BinaryIO) -> Iterator[Row]:
             # Parquet is read from its end.
             return member if name.endswith(".csv") else _seekable(member)
 
+        yield Row("", 0, project)
         yield from _read_files("the archive", names, project, opened)
 
 
@@ -210,6 +213,7 @@ def _read_rows(
                 expects_all = expects_all or portion.metadata.get("kibitz.tables") == "all"
                 shown, number = name or table, 0
                 seen.add(table)
+                yield Row(shown, 0, project)
                 continue
             for row in portion.rows:
                 number += 1
