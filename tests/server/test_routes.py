@@ -275,7 +275,7 @@ def test_feedback_of_an_id_is_created_once(url: str):
         "project": "other",
         "id": "mine",
         "type": "reaction",
-        "target_ref": "kibitz:///other/call/later",
+        "target_ref": "kibitz:///other/trace/later",
         "payload": {"emoji": "👍"},
         "created_at": "2026-01-02T03:04:05.678901Z",
     }
@@ -290,7 +290,8 @@ def test_feedback_of_an_id_is_created_once(url: str):
 
 def test_feedback_on_a_target_with_much_of_it_gives_the_new_row(url: str):
     def add(number: int) -> dict[str, Any]:
-        given = {"type": "free", "target_ref": refs.call_ref("many", "c"), "payload": {"n": number}}
+        target = "kibitz:///many/thread/t"
+        given = {"type": "free", "target_ref": target, "payload": {"n": number}}
         return send(url, api.FEEDBACK, {"project": "many", **given}).json
 
     with ThreadPoolExecutor(8) as pool:
@@ -443,7 +444,7 @@ def test_the_description_has_every_route_with_what_goes_in_and_out(url: str):
         for method, operation in methods.items():
             names.add(operation["operationId"])
             assert operation["summary"].endswith((".", "order"))
-            assert ("requestBody" in operation) == (method == "post"), path
+            assert ("requestBody" in operation) == (method in ("post", "put")), path
             assert "default" in operation["responses"]
     assert len(names) == sum(map(len, document["paths"].values()))
     assert schemas["CallPart"]["properties"]["id"]["maxLength"] == 64
