@@ -237,6 +237,8 @@ class CallsPage:
     """The call that is open beside the list."""
     close_url: str
     """The list without the open call."""
+    bulk_url: str
+    """What can be done with all calls of the list."""
 
 
 @get("/p/{segment:str}/calls", include_in_schema=False, sync_to_thread=True)
@@ -247,7 +249,7 @@ def list_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes] |
     if any(name == "field" for name, _ in pairs):
         return frames.redirect(_with_form(frames.store_of(request), project, pairs))
     store = frames.store_of(request)
-    parsed = _parse(store, project, pairs)
+    parsed = parse(store, project, pairs)
     if parsed.problems and TYPING in request.headers:
         # Half a query is no mistake yet: the list stays until it is one.
         return frames.nothing()
@@ -270,8 +272,7 @@ def count_calls(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
     """How many calls an address finds, in words."""
     project = addresses.parse_project(segment)
     store = frames.store_of(request)
-    pairs = frames.query_pairs(request)
-    address = addresses.parse(project, pairs, known_types=_types(store, project)).address
+    address = parse(store, project, frames.query_pairs(request)).address
     try:
         counted = store.calls.count(project, addresses.to_node(address))
     except QueryTimeout:
@@ -284,7 +285,7 @@ _BESIDE_A_VIEW = frozenset(("view", "call", "limit", "cursor", "back", "live"))
 """Parameters that leave a view what it is."""
 
 
-def _parse(store: Store, project: str, pairs: Sequence[tuple[str, str]]) -> addresses.Parsed:
+def parse(store: Store, project: str, pairs: Sequence[tuple[str, str]]) -> addresses.Parsed:
     """The state of an address; a view alone stands for what it asks."""
     parsed = addresses.parse(project, pairs, known_types=_types(store, project))
     name = parsed.address.view
@@ -376,7 +377,7 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         trouble=trouble,
         is_new=info is None or info.calls == 0,
         server=str(request.base_url).rstrip("/"),
-        chips=_chips(address),
+        chips=chips(address),
         call_headers=columns.call_headers(address),
         feedback_headers=columns.feedback_headers(address, shown, available),
         rows=_rows(address, found) if found else (),
@@ -417,13 +418,14 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         older_url=address.following(cursor).url if cursor else "",
         first_url=address.changed(call=None).url,
         count_words=_count_words(address, found),
-        count_url=_count_url(address),
+        count_url=_beside(address, "count"),
         fields=_fields(available),
         operators=tuple(conditions.SYMBOLS.items()),
         hidden=tuple(addresses.parameters(address.changed(call=None))),
         views=views.beside(store, address, available_types) if info else views.Views(),
         pane=pane,
         close_url=address.opening(None).url,
+        bulk_url=_beside(address, "bulk"),
     )
 
 
@@ -565,11 +567,12 @@ def _mistake(parsed: addresses.Parsed, types: Sequence[str]) -> Mistake | None:
     )
 
 
-def _chips(address: CallsAddress) -> tuple[Chip, ...]:
-    chips: list[Chip] = []
+def chips(address: CallsAddress) -> tuple[Chip, ...]:
+    """The active filters in words."""
+    found: list[Chip] = []
     if address.search:
         url = address.changed(search="", call=None).url
-        chips.append(
+        found.append(
             Chip(
                 field="inputs or output",
                 operator="contain",
@@ -577,16 +580,16 @@ def _chips(address: CallsAddress) -> tuple[Chip, ...]:
                 url=url,
             )
         )
-    chips += [_chip(address, each) for each in address.conditions]
+    found += [_chip(address, each) for each in address.conditions]
     if address.since is not None:
         url = address.changed(since=None, call=None).url
-        chips.append(
+        found.append(
             Chip(field="time", operator="from", value=formats.exact(address.since), url=url)
         )
     if address.until is not None:
         url = address.changed(until=None, call=None).url
-        chips.append(Chip(field="time", operator="to", value=formats.exact(address.until), url=url))
-    return tuple(chips)
+        found.append(Chip(field="time", operator="to", value=formats.exact(address.until), url=url))
+    return tuple(found)
 
 
 def _chip(address: CallsAddress, filter_: Filter) -> Chip:
@@ -659,12 +662,13 @@ def _count_words(address: CallsAddress, found: _Found | None) -> str:
     return formats.count(len(found.page.items), "call")
 
 
-def _count_url(address: CallsAddress) -> str:
+def _beside(address: CallsAddress, name: str) -> str:
+    """Another address about the same calls."""
     plain = address.changed(
-        sort=(), columns=None, call=None, live=False, limit=addresses.DEFAULT_LIMIT
+        columns=None, call=None, live=False, limit=addresses.DEFAULT_LIMIT, view=""
     )
     query = addresses.format_query(plain)
-    return f"{address.path}/count?{query}" if query else f"{address.path}/count"
+    return f"{address.path}/{name}?{query}" if query else f"{address.path}/{name}"
 
 
 def _fields(available: Sequence[ScoreColumn]) -> tuple[str, ...]:

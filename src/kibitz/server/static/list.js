@@ -151,6 +151,8 @@ function sayselected() {
   for (const row of rows()) {
     const is = selected.has(row.dataset.row);
     row.classList.toggle("is-selected", is);
+    const pick = row.querySelector("[data-pick]");
+    if (pick) pick.checked = is;
     if (is) row.setAttribute("aria-selected", "true");
     else row.removeAttribute("aria-selected");
   }
@@ -160,12 +162,17 @@ function sayselected() {
   document.getElementById("selection-words").textContent = `${selected.size} selected`;
 }
 
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-pick]")) toggle(event.target.closest("tr[data-row]"));
+});
+
 document.addEventListener("click", async (event) => {
   const does = event.target.closest("[data-selection]")?.dataset.selection;
   if (!does) return;
-  if (does === "only") {
-    const wanted = [...selected].slice(0, 40).map((id) => `where=${encodeURIComponent(`id:eq:${JSON.stringify(id)}`)}`);
-    location.href = `${location.pathname}?calls=all&${wanted.join("&")}`;
+  if (does === "only" || does === "act") {
+    const ids = [...selected].map((id) => JSON.stringify(id)).join(", ");
+    const query = new URLSearchParams({ q: `id in (${ids})`, calls: "all" });
+    location.href = `${location.pathname}${does === "act" ? "/bulk" : ""}?${query}`;
     return;
   }
   if (does === "copy") {
