@@ -30,6 +30,9 @@ def edges(low: float, high: float, *, whole: bool, most: int) -> list[float]:
                 width = Decimal(step).scaleb(exponent)
                 begin = floor(first / width)
                 end = max(ceil(last / width), begin + 1)
+                if most == 1 and (begin, end) == (-1, 1):
+                    # No edge of a single bin may lie at zero.
+                    return [_float(-width), _float(width)]
                 if end - begin <= (most if span else 1):
                     return [_float(each * width) for each in range(begin, end + 1)]
             exponent += 1
