@@ -22,10 +22,14 @@ SIGNATURES = {
         "settings: 'Settings | Mapping[str, Any] | None' = None, **overrides: 'Any') -> 'Session'"
     ),
     "op": "(func: 'Any' = None, /, **options: 'Any') -> 'Any'",
+    "publish": (
+        "(spec: 'AnnotationSpec', project: 'str | None' = None, source: 'Named' = None) -> 'str'"
+    ),
     "thread": "(thread_id: 'str | None' = None) -> 'Generator[str]'",
 }
 CLASSES = {
     "Call": [
+        "annotate",
         "apply_scorer",
         "apply_scorer_sync",
         "feedback",
@@ -37,6 +41,7 @@ CLASSES = {
         "output",
         "recorded",
         "ref",
+        "revise",
         "set_attributes",
         "set_display_name",
         "set_summary",
@@ -45,15 +50,24 @@ CLASSES = {
         "url",
     ],
     "CallSet": [
+        "add_feedback",
+        "aggregate",
         "columns",
         "count",
+        "delete",
+        "export",
         "first",
         "get",
+        "group_by",
+        "judgements",
         "limit",
         "one",
         "query",
         "sort",
+        "to_arrow",
         "to_json",
+        "to_pandas",
+        "to_polars",
         "to_python",
         "to_text",
         "where",
@@ -76,6 +90,7 @@ CLASSES = {
     "Scored": ["call", "count", "feedback_id", "index", "output"],
 }
 OTHERS = {
+    "AnnotationSpec",
     "KibitzError",
     "Markdown",
     "Op",
@@ -86,6 +101,7 @@ OTHERS = {
     "UsageError",
     "__version__",
     "inputs",
+    "measures",
     "output",
     "summary",
 }

@@ -30,6 +30,7 @@ from kibitz.tracing.op import Op, op
 from kibitz.tracing.scoring import Programs as _Programs
 
 if TYPE_CHECKING:
+    from kibitz.asking import measures
     from kibitz.asking.calls import CallSet, calls
     from kibitz.asking.publishing import publish
     from kibitz.base.settings import TracingSettings as Settings
@@ -68,6 +69,7 @@ __all__ = [
     "get_current_call",
     "init",
     "inputs",
+    "measures",
     "op",
     "output",
     "publish",
@@ -89,6 +91,7 @@ _LATER = {
     "calls": ("kibitz.asking.calls", "calls"),
     "feedback": ("kibitz.query.expressions_feedback", "feedback"),
     "inputs": ("kibitz.query.expressions", "inputs"),
+    "measures": ("kibitz.asking.groups", "measures"),
     "output": ("kibitz.query.expressions", "output"),
     "publish": ("kibitz.asking.publishing", "publish"),
     "summary": ("kibitz.query.expressions", "summary"),

@@ -11,8 +11,24 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, assert_type
 
+import pandas
+import polars
+import pyarrow
+
 import kibitz
-from kibitz import CallSet, Condition, attributes, calls, feedback, inputs, output, summary
+from kibitz import (
+    CallSet,
+    Condition,
+    attributes,
+    calls,
+    feedback,
+    inputs,
+    measures,
+    output,
+    summary,
+)
+from kibitz.asking.actions import Done
+from kibitz.asking.groups import Groups, Table
 from kibitz.base.records import Call
 from kibitz.query.expressions import NumberField, Place, Scalar, TextField, TimeField
 from kibitz.query.expressions_conditions import Order
@@ -81,6 +97,30 @@ def sets() -> None:
     assert_type(found.get("id"), Call)
     assert_type(found.count(bound=10), int)
     assert_type(found.to_json(), dict[str, Any])
+    assert_type(found.to_arrow(), pyarrow.Table)
+    assert_type(found.to_pandas(progress=False), pandas.DataFrame)
+    assert_type(found.to_polars(), polars.DataFrame)
+    assert_type(found.add_feedback("note", {"note": "x"}, author="ada"), Done)
+    assert_type(found.delete(expected=3), Done)
+    assert_type(found.export("a.csv"), int)
+
+
+def groups() -> None:
+    every = calls("acme/app")
+    assert_type(every.group_by(calls.op, inputs.n, "day"), Groups)
+    assert_type(every.judgements("note").group_by("author"), Groups)
+    found = every.group_by(calls.op).aggregate(
+        measures.count(), slow=measures.quantile(calls.latency, 0.95), other="mean(cost)"
+    )
+    assert_type(found, Table)
+    assert_type(found.to_pandas(), pandas.DataFrame)
+    assert_type(list(found), list[dict[str, Any]])
+    every.group_by(5)  # pyright: ignore[reportArgumentType] no key
+    every.group_by(calls.op).aggregate(calls.op)  # pyright: ignore[reportArgumentType] no measure
+    measures.mean("latency")  # pyright: ignore[reportArgumentType] no field
+
+
+def recording() -> None:
     with kibitz.attributes(env="prod"), kibitz.attributes({"user.id": 3}):
         pass
 

@@ -12,11 +12,15 @@ A set is never changed: each method gives a new one. Nothing is read before it i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kibitz.asking import frames, progress, questions
+from kibitz.asking import actions, frames, progress, questions
+from kibitz.asking.actions import Done
+from kibitz.asking.groups import Groups, Key, Table
+from kibitz.asking.measures import Measure
 from kibitz.asking.places import Named, Place
 from kibitz.asking.progress import Progress
 from kibitz.asking.questions import Asked, Question, Shown, Sorted
@@ -24,6 +28,7 @@ from kibitz.base import refs
 from kibitz.base.errors import KibitzError, NotFound, QueryError, UsageError
 from kibitz.base.records import Call
 from kibitz.export import arrow
+from kibitz.export.streams import Format, Tables
 from kibitz.query import json_form, python_form, shapes, text_form
 from kibitz.query.expressions import Columns
 from kibitz.query.nodes import CallQuery
@@ -177,6 +182,119 @@ class CallSet:
             for n, call in enumerate(self, 1):
                 yield call
                 tell(n, self._question.limit)
+
+    # In groups
+
+    def group_by(self, *keys: Key) -> Groups:
+        """The calls in groups, to be measured: `.group_by(calls.model, "day").aggregate(mean(calls.latency))`.
+
+        Args:
+            keys: fields, or words such as `day`; see `Groups.group_by`.
+
+        Raises:
+            QueryError: one of them is no key.
+        """
+        return Groups(self._question).group_by(*keys)
+
+    def aggregate(self, *unnamed: Measure | str, **named: Any) -> Table:
+        """What is measured of all of them together, as one row; see `Groups.aggregate`."""
+        return Groups(self._question).aggregate(*unnamed, **named)
+
+    def judgements(
+        self, type: str | None = None, *, author: str | None = None, every: bool = False
+    ) -> Groups:
+        """The judgements on the calls, to be grouped and measured; on anything where the set has no condition.
+
+        Args:
+            type: only those of this type.
+            author: only those of this author.
+            every: also those that were taken back or followed by something newer.
+        """
+        further = {"type": type, "author": author, "every": every}
+        return Groups(self._question, (), "feedback", further)
+
+    # Doing something to all of them
+
+    def add_feedback(
+        self,
+        type: str,
+        payload: Mapping[str, Any],
+        *,
+        author: str = "",
+        expected: int | None = None,
+        progress: Progress = True,
+        **further: Any,
+    ) -> Done:
+        """Judge all calls of the set alike.
+
+        Args:
+            type: `annotation.<name>`, `note`, `reaction` or a word of your own.
+            payload: what is said, as for `call.feedback.add`.
+            author: who says it.
+            expected: how many calls there are; where there are more by then, nothing is said. Those that there are
+                now where it is left out.
+            progress: whether to show how far it is on a terminal, or a function that is told.
+            further: other fields of feedback, such as `author_kind` and `annotation_ref`.
+
+        Raises:
+            Conflict: there are more calls than were expected.
+            InvalidRecord: the judgement breaks a rule of its type; nothing was stored.
+            UsageError: the set has a limit.
+        """
+        return actions.add_feedback(
+            self._question,
+            type,
+            payload,
+            author=author,
+            expected=expected,
+            wanted=progress,
+            **further,
+        )
+
+    def delete(
+        self,
+        *,
+        expected: int | None = None,
+        whole_traces: bool = False,
+        progress: Progress = True,
+    ) -> Done:
+        """Delete all calls of the set with everything that is said about them, for good.
+
+        Args:
+            expected: how many there are, so that no more are deleted than were looked at.
+            whole_traces: also the other calls of the traces that they are in.
+            progress: whether to show how far it is on a terminal, or a function that is told.
+
+        Raises:
+            Conflict: there are more calls than were expected; nothing was deleted in this step.
+            UsageError: nothing was expected, and the message says how many there are; or the set has a limit.
+        """
+        return actions.delete(
+            self._question, expected=expected, whole_traces=whole_traces, wanted=progress
+        )
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: Format | None = None,
+        tables: Tables | None = None,
+        progress: Progress = True,
+    ) -> int:
+        """Write the calls of the set to a file, with what belongs to them, and give its size in bytes.
+
+        Args:
+            path: the file; it appears when it is complete. Its ending says the format: `.jsonl` and `.zip` have all,
+                `.csv`, `.parquet` and `.arrow` are one table of calls with the feedback on them.
+            format: `jsonl`, `csv`, `parquet` or `arrow`, where the ending does not say it.
+            tables: `all`, or `calls` for one table.
+            progress: whether to show how far it is on a terminal, or a function that is told.
+
+        Raises:
+            UsageError: the format is not known, or the file cannot be written.
+            MissingExtra: the format needs pyarrow, which is not installed.
+        """
+        return actions.export(self._question, path, format=format, tables=tables, wanted=progress)
 
     # In other spellings
 
