@@ -195,12 +195,15 @@ def test_a_newer_form_is_refused(run: Run, tmp_path: Path) -> None:
         ("x.zip", "parquet", None, ("parquet", "all")),
         ("x.arrow", None, "calls", ("arrow", "calls")),
         ("x.bin", "arrow", None, ("arrow", "all")),
+        ("x.txt", "csv", None, ("csv", "calls")),
+        ("x", "csv", None, ("csv", "all")),
     ],
 )
 def test_the_name_of_the_file_says_the_format(output, format, tables, expected) -> None:
     target = exporting.target_of(output, format, tables)
 
     assert (target.format, target.tables) == expected
+    assert target.is_folder == (output == "x")
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,8 @@ def target_of(output: str | None, format: Format | None, tables: Tables | None) 
     if output in (None, "-"):
         return Target(None, format or "jsonl", tables or "all", is_folder=False)
     path = Path(output)
-    if path.is_dir() or output.endswith(("/", os.sep)):
+    has_tables = format in ("csv", "parquet") and tables != "calls"
+    if path.is_dir() or output.endswith(("/", os.sep)) or (has_tables and not path.suffix):
         format = format or "csv"
         if format not in ("csv", "parquet") or tables == "calls":
             raise UsageError(
@@ -157,9 +158,11 @@ def target_of(output: str | None, format: Format | None, tables: Tables | None) 
     if format is None and named is None:
         known = ", ".join([*SUFFIXES, ".zip"])
         raise UsageError(f"{output!r} does not say the format; give --format, or end it in {known}")
+    if format in ("csv", "parquet"):
+        usual = "calls"
     if usual == "calls" and tables == "all":
         raise UsageError(
-            f"{output!r} has room for one table; name a folder or FILE.zip with --format {named} for all"
+            f"{output!r} has room for one table; name a folder or FILE.zip for all of {format or named}"
         )
     return Target(path, format or named or "jsonl", tables or usual, is_folder=False)
 

@@ -7,6 +7,8 @@ it carries; one that cannot is a problem with its place, and reading goes on.
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -139,15 +141,19 @@ def _read_zip(file: BinaryIO) -> Iterator[Row]:
 
         def opened(name: str) -> BinaryIO:
             member = cast("BinaryIO", archive.open(name))
-            # Parquet is read from its end.
-            return member if name.endswith(".csv") else _seekable(member)
+            return member if name.endswith(".csv") else _copied(member)
 
         yield Row("", 0, project)
         yield from _read_files("the archive", names, project, opened)
 
 
-def _seekable(member: BinaryIO) -> BinaryIO:
-    return member if member.seekable() else io.BytesIO(member.read())
+def _copied(member: BinaryIO) -> BinaryIO:
+    """A copy on disk: Parquet is read from its end, and an archive only forwards."""
+    copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 its reader closes it
+    with member:
+        shutil.copyfileobj(member, copy, 1 << 20)
+    copy.seek(0)
+    return copy
 
 
 def _read_files(
