@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kibitz.asking import actions, frames, progress, questions
 from kibitz.asking.actions import Done
@@ -32,11 +32,6 @@ from kibitz.export.streams import Format, Tables
 from kibitz.query import json_form, python_form, shapes, text_form
 from kibitz.query.expressions import Columns
 from kibitz.query.nodes import CallQuery
-
-if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
 
 COUNTED = 10_000
 """So many are counted to show a set."""
@@ -154,7 +149,7 @@ class CallSet:
 
     # As frames
 
-    def to_arrow(self, *, progress: Progress = True) -> pyarrow.Table:
+    def to_arrow(self, *, progress: Progress = True) -> frames.pyarrow.Table:
         """All calls as a table in memory: typed columns, values as JSON text, each score a column of its own.
 
         Args:
@@ -166,12 +161,12 @@ class CallSet:
         arrow.library()
         return arrow.calls_table(self._told(progress), wide=self._question.columns)
 
-    def to_pandas(self, *, progress: Progress = True) -> pandas.DataFrame:
+    def to_pandas(self, *, progress: Progress = True) -> frames.pandas.DataFrame:
         """The same as a frame of pandas; raises `MissingExtra` where it or pyarrow is not installed."""
         frames.check("pandas")
         return frames.to_pandas(self.to_arrow(progress=progress))
 
-    def to_polars(self, *, progress: Progress = True) -> polars.DataFrame:
+    def to_polars(self, *, progress: Progress = True) -> frames.polars.DataFrame:
         """The same as a frame of polars; raises `MissingExtra` where it or pyarrow is not installed."""
         frames.check("polars")
         return frames.to_polars(self.to_arrow(progress=progress))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kibitz.asking import frames, measures
 from kibitz.asking.measures import Measure
@@ -16,11 +16,6 @@ from kibitz.query import aggregation, aggregation_json, aggregation_text, shapes
 from kibitz.query.expressions import Field
 from kibitz.query.nodes import Node
 from kibitz.storage.protocols import Store
-
-if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
 
 Key = Field[Any] | str
 """What to group by: a field, or words such as `day`, `model`, `attributes.env`."""
@@ -126,7 +121,7 @@ class Table:
     def __len__(self) -> int:
         return len(self.aggregation.groups)
 
-    def to_arrow(self) -> pyarrow.Table:
+    def to_arrow(self) -> frames.pyarrow.Table:
         """The rows as a table. A mean or share `x` has its interval in `x.low` and `x.high`, a histogram its parts in
         `x.edges` and `x.counts`, values theirs in `x.values` and `x.counts`.
 
@@ -142,12 +137,12 @@ class Table:
             columns |= _columns(name, self.aggregation.measures[n], found)
         return frames.table(columns)
 
-    def to_pandas(self) -> pandas.DataFrame:
+    def to_pandas(self) -> frames.pandas.DataFrame:
         """The same as a frame of pandas; raises `MissingExtra` where it or pyarrow is not installed."""
         frames.check("pandas")
         return frames.to_pandas(self.to_arrow())
 
-    def to_polars(self) -> polars.DataFrame:
+    def to_polars(self) -> frames.polars.DataFrame:
         """The same as a frame of polars; raises `MissingExtra` where it or pyarrow is not installed."""
         frames.check("polars")
         return frames.to_polars(self.to_arrow())
