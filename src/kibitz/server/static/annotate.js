@@ -4,7 +4,7 @@ import { swapPart, toast } from "./parts.js";
 
 const panel = () => document.querySelector("#annotate:not([hidden])");
 const slots = () => [...(panel()?.querySelectorAll("[data-slot]") ?? [])];
-const isText = (target) => target.matches?.("textarea:not([readonly]), input:not([type=radio]):not([type=checkbox])") ?? false;
+const isText = (target) => target.matches?.("textarea:not(.span-source), input:not([type=radio]):not([type=checkbox])") ?? false;
 const controlOf = (slot) => slot.querySelector("input:checked") ?? slot.querySelector("input:not([type=hidden]), select, textarea, .rank-item");
 
 function focusSlot(slot) {
@@ -17,7 +17,7 @@ function focusSlot(slot) {
 function isAnswered(slot) {
   if (slot.querySelector("input:checked")) return true;
   if (slot.dataset.slot === "correction") return slot.querySelector("textarea").value !== slot.querySelector("textarea").dataset.source;
-  return [...slot.querySelectorAll("textarea:not([readonly]), select, input:not([type=radio]):not([type=checkbox])")].some((each) => each.value);
+  return [...slot.querySelectorAll("textarea:not(.span-source), select, input:not([type=radio]):not([type=checkbox])")].some((each) => each.value);
 }
 
 const activeSlot = (target) => target.closest?.("[data-slot]") ?? slots().find((each) => !isAnswered(each)) ?? slots()[0];
@@ -81,7 +81,7 @@ document.addEventListener("keydown", (event) => {
   if (!inside && target.closest("input, textarea, select, [contenteditable]")) return;
   if (isText(target) && key !== "Enter") return;
   if (inside && key === "Enter") {
-    if (target.matches("textarea:not([readonly]), button, a, summary")) return;
+    if (target.matches("textarea:not(.span-source), button, a, summary")) return;
     event.preventDefault();
     const all = slots();
     const next = all[all.indexOf(target.closest("[data-slot]")) + 1];
@@ -177,6 +177,13 @@ function selected(slot) {
   const at = area.value.indexOf(words);
   if (at < 0 || area.value.indexOf(words, at + 1) >= 0) return null;
   return [at, at + words.length];
+}
+
+// The text can be walked through and selected by keys, which a read-only one cannot, but not changed.
+for (const type of ["beforeinput", "drop", "paste"]) {
+  document.addEventListener(type, (event) => {
+    if (event.target.matches?.(".span-source")) event.preventDefault();
+  });
 }
 
 document.addEventListener("mousedown", (event) => {
