@@ -101,9 +101,10 @@ CROSS JOIN series s ON s.type = f.type
 CROSS JOIN scores x ON x.series = s.pk AND x.call = f.call AND x.source = f.pk AND x.role IN (1, 4)
 
 -- name: every_kept_score
-SELECT x.series, c.started_at, x.kind, x.num, x.text
+-- The scores of a series that sums are kept of: (started_at, kind, num, text).
+SELECT c.started_at, x.kind, x.num, x.text
 FROM scores x CROSS JOIN calls c ON c.pk = x.call
-WHERE x.role IN (1, 4) AND c.started_at IS NOT NULL
+WHERE x.series = ? AND x.role IN (1, 4) AND c.started_at IS NOT NULL
 
 -- name: calls_by_op_and_hour
 -- (op, hour or day, calls, errors, running, latency, squares high, squares low, lengthy) between two hours.

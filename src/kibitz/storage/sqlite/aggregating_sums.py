@@ -186,13 +186,16 @@ def move(connection: sqlite3.Connection, moved: dict[int, tuple[int | None, int 
     sums.flush()
 
 
-def rebuild(connection: sqlite3.Connection) -> int:
-    """Make the sums of all scores anew, inside an open transaction; gives how many scores went in."""
-    connection.execute("DELETE FROM score_sums")
-    connection.execute("DELETE FROM score_buckets")
+def rebuild(connection: sqlite3.Connection, series: int | None = None) -> int:
+    """Make the sums of one series, or of all, anew, inside an open transaction; gives how many scores went in."""
+    if series is None:
+        every = connection.execute("SELECT pk FROM series").fetchall()
+        return sum(rebuild(connection, pk) for (pk,) in every)
+    connection.execute("DELETE FROM score_sums WHERE series = ?", (series,))
+    connection.execute("DELETE FROM score_buckets WHERE series = ?", (series,))
     sums = ScoreSums(connection)
     done = 0
-    for series, started_at, kind, num, text in connection.execute(_SQL["every_kept_score"]):
+    for started_at, kind, num, text in connection.execute(_SQL["every_kept_score"], (series,)):
         sums.count_on(series, day_of(started_at), kind, num, text, 1)
         done += 1
         if done % _AT_A_TIME == 0:

@@ -124,11 +124,13 @@ class Rebuild:
                 _SQL["count_feedback"], [(0, count, type_pk) for type_pk, count in large.items()]
             )
 
-        self._progress("counts", 0, 2)
+        series = [row[0] for row in self._ask(_SQL["all_series"], None)]
+        self._progress("counts", 0, len(series) + 1)
         self._ingest.change(work)
-        self._progress("counts", 1, 2)
-        self._ingest.change(aggregating_sums.rebuild)
-        self._progress("counts", 2, 2)
+        for done, pk in enumerate(series, start=1):
+            self._ingest.change(lambda connection: aggregating_sums.rebuild(connection, pk))  # noqa: B023 run at once
+            self._progress("counts", done, len(series) + 1)
+        self._progress("counts", len(series) + 1, len(series) + 1)
 
     def _rollups(self) -> None:
         """Sums of calls by op and hour."""
