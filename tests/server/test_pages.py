@@ -180,6 +180,26 @@ def test_feedback_column_filters_and_sorts(site: Site) -> None:
     assert ids(site.follow(here, page.one("tr", data_row="c2").one("a", "cell"))) == ["c2"]
 
 
+def test_head_of_a_feedback_column_says_how_its_values_lie(site: Site) -> None:
+    write(site, *(part(f"c{n}", n) for n in range(9)))
+    for n in range(8):
+        write(
+            site,
+            judged(f"c{n}", "score", {"value": n / 7}),
+            judged(f"c{n}", "thumb", {"value": n < 2}),
+            judged(f"c{n}", "tone", {"value": "kind"}),
+        )
+
+    heads = {
+        each["data-field"]: each for each in site.page(f"{PATH}/calls").all("th", "c-feedback")
+    }
+
+    score = heads["feedback.[score].payload.value"]
+    assert "mean 0.5, 0 to 1, of 8 on this page" in score.text
+    assert [each["height"] for each in score.all("rect")] == ["100.0"] * 8
+    assert "2 yes of 8 on this page" in heads["feedback.[thumb].payload.value"].text
+
+
 def test_filter_form_adds_to_what_is_there(site: Site) -> None:
     write(site, part("c1", output={"n": 1}), part("c2", 1, output={"n": 2}), part("c3", 2))
     page = site.page(f"{PATH}/calls?op=answer")

@@ -360,6 +360,7 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
     available_types = [each.type for each in available]
     shown = found.shown if found else ()
     cursor = found.page.next_cursor if found else None
+    rows = _rows(address, found) if found else ()
     pane = _pane(request, store, address)
     return CallsPage(
         frame=frames.frame(
@@ -379,8 +380,10 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         server=str(request.base_url).rstrip("/"),
         chips=chips(address),
         call_headers=columns.call_headers(address),
-        feedback_headers=columns.feedback_headers(address, shown, available),
-        rows=_rows(address, found) if found else (),
+        feedback_headers=columns.feedback_headers(
+            address, shown, available, [row.cells for row in rows]
+        ),
+        rows=rows,
         labels=_labels(found) if found else (),
         relative_times=True,
         choices=columns.choices(available, shown),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -20,9 +21,23 @@ from kibitz.server.pages.conditions import Condition
 SHOWN = 6
 """Columns that a table has where nobody chose."""
 MAX_CELL_CHARACTERS = 80
+BINS = 12
+"""Of the picture in the head of a column."""
+LEAST_SPREAD = 5
+"""Values that such a picture is made of."""
 
 Sorted = Literal["", "ascending", "descending"]
 CellKind = Literal["none", "bool", "number", "text", "emoji"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How the values of a column lie, of the calls that a page shows."""
+
+    bars: tuple[float, ...]
+    """Heights in percent of the highest, over equal parts of the scale; of truths no and yes."""
+    words: str
+    """The same for readers, with the numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +63,8 @@ class Header:
     """Only calls that were not."""
     kinds: tuple[str, ...] = ()
     """What a feedback column holds: bool, number, text."""
+    spread: Spread | None = None
+    """How its values lie on this page of the list."""
     sortable: bool = True
 
 
@@ -154,9 +171,12 @@ def call_headers(address: CallsAddress) -> tuple[Header, ...]:
 
 
 def feedback_headers(
-    address: CallsAddress, shown: Sequence[FeedbackField], available: Sequence[ScoreColumn]
+    address: CallsAddress,
+    shown: Sequence[FeedbackField],
+    available: Sequence[ScoreColumn],
+    rows: Sequence[Sequence[Cell]] = (),
 ) -> tuple[Header, ...]:
-    """The heads of the feedback columns."""
+    """The heads of the feedback columns; `rows` are the cells below them."""
     kinds = {field_of(each): tuple(each.kinds) for each in available}
     return tuple(
         replace(
@@ -171,9 +191,34 @@ def feedback_headers(
             kinds=kinds.get(field, ()),
             has_url=address.only(Condition(field, "has")).url,
             lacks_url=address.only(Condition(field, "lacks")).url,
+            spread=spread([row[at] for row in rows]),
         )
-        for field in shown
+        for at, field in enumerate(shown)
     )
+
+
+def spread(cells_: Sequence[Cell]) -> Spread | None:
+    """How the values of a column lie; None where there are too few for a picture, or they are texts."""
+    there = [each for each in cells_ if each.kind != "none"]
+    of = f"of {len(there)} on this page"
+    if len(there) >= LEAST_SPREAD and all(each.kind == "bool" for each in there):
+        yes = sum(each.text == "yes" for each in there)
+        return Spread(bars=_heights((len(there) - yes, yes)), words=f"{yes} yes {of}")
+    numbers = [float(each.value) for each in there if each.kind == "number"]
+    if len(numbers) < LEAST_SPREAD or len(numbers) < len(there):
+        return None
+    low, high = min(numbers), max(numbers)
+    counts = [0] * BINS
+    for each in numbers:
+        counts[min(int((each - low) / ((high - low) or 1) * BINS), BINS - 1)] += 1
+    mean = formats.scalar(math.fsum(numbers) / len(numbers))
+    least, greatest = formats.scalar(low), formats.scalar(high)
+    return Spread(bars=_heights(counts), words=f"mean {mean}, {least} to {greatest}, {of}")
+
+
+def _heights(counts: Sequence[int]) -> tuple[float, ...]:
+    highest = max(counts)
+    return tuple(round(100 * each / highest, 1) for each in counts)
 
 
 def _group(field: FeedbackField) -> str:
