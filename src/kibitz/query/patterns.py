@@ -131,6 +131,10 @@ def _says(pattern: str, reason: str, position: int | None = None) -> str:
     return f"the pattern {shown} cannot be used{place}: {reason}"
 
 
+_MIN_REQUIRED = 3
+_SIGNS = ".^$*+?{}[]\\()"
+_CLASSES = frozenset(f"\\{each}" for each in "dDwWsSbBAznrtfva")
+_PARTS = re.compile(r"\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\{[^{}]*\}|.", re.DOTALL)
 _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()]", re.DOTALL)
 
 
@@ -145,4 +149,33 @@ def _unclosed(pattern: str) -> int | None:
     return opened[-1] if opened else None
 
 
-__all__ = ["MAX_CHARACTERS", "SEARCHED_CHARACTERS", "Pattern", "check", "compile"]
+def required_text(pattern: str) -> str | None:
+    """The longest text that every match of a pattern has in it as it is; None where none is sure.
+
+    So that an index, or one look at a whole text, can dismiss most of them. Careful rather than clever: it gives up
+    at alternatives, flags and odd escapes, and knows nothing of what is in groups and classes.
+    """
+    if "|" in pattern or "(?" in pattern:
+        return None
+    runs, depth = [""], 0
+    for piece in _PARTS.findall(pattern):
+        if len(piece) == 2 and piece[1].isalnum() and piece not in _CLASSES:
+            return None
+        if depth or piece in ("(", ")"):
+            depth += (piece == "(") - (piece == ")")
+            runs.append("")
+        elif piece[0] in "*?{":
+            # What is before it may not be there.
+            runs[-1] = runs[-1][:-1]
+            runs.append("")
+        elif (len(piece) == 1 and piece not in _SIGNS) or (
+            len(piece) == 2 and piece[0] == "\\" and piece not in _CLASSES
+        ):
+            runs[-1] += piece[-1]
+        else:
+            runs.append("")
+    found = max(runs, key=len)
+    return found if len(found) >= _MIN_REQUIRED else None
+
+
+__all__ = ["MAX_CHARACTERS", "SEARCHED_CHARACTERS", "Pattern", "check", "compile", "required_text"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from kibitz.query import json_sql, scalar_sql
+from kibitz.query import json_sql, patterns, scalar_sql
 from kibitz.query.catalog import Catalog
 from kibitz.query.feedback_sql import FeedbackCompiler
 from kibitz.query.nodes import (
@@ -246,7 +246,14 @@ class Compiler:
         return found
 
     def _matches(self, field: ColumnField | PathField, pattern: str, case_insensitive: bool) -> Sql:
-        return self._any_text(field, _MATCHING, (pattern, int(case_insensitive)))
+        found = self._any_text(field, _MATCHING, (pattern, int(case_insensitive)))
+        required = None if case_insensitive else patterns.required_text(pattern)
+        if isinstance(field, PathField) and required is not None and _appears_as_it_is(required):
+            return Sql(
+                f"(coalesce(instr(p.{field.root}, ?) > 0, 0) AND {found.text})",
+                (required, *found.params),
+            )
+        return found
 
     def _any_text(
         self, field: ColumnField | PathField, test: str, params: tuple[Param, ...]

@@ -29,6 +29,7 @@ from kibitz.query.nodes import (
     FeedbackField,
     In,
     Node,
+    Matches,
     Not,
     Or,
     PathField,
@@ -530,7 +531,7 @@ def _searches(where: Node | None) -> bool:
             return any(map(_searches, nodes))
         case Not(node):
             return _searches(node)
-        case Contains(field):
+        case Contains(field) | Matches(field):
             return isinstance(base(field), PathField)
         case _:
             return False

@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 
-from kibitz.query.nodes import And, ColumnField, Compare, Contains, In, Node, Or
+from kibitz.query.nodes import And, ColumnField, Compare, Contains, In, Matches, Node, Or
 from kibitz.query.pieces import Sql
 from kibitz.storage import statements
 from kibitz.storage.sqlite import indexing, words
@@ -135,7 +135,7 @@ def _reads_text(node: Node) -> bool:
     match node:
         case And(nodes) | Or(nodes):
             return any(map(_reads_text, nodes))
-        case Compare(field, "eq", _) | In(field, _) | Contains(field, _, _):
+        case Compare(field, "eq", _) | In(field, _) | Contains(field, _, _) | Matches(field, _, _):
             return words.is_indexed(field)
         case _:
             return False

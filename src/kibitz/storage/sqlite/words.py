@@ -26,7 +26,8 @@ from typing import Any
 
 import msgspec
 
-from kibitz.query.nodes import And, Compare, Contains, In, Node, Or, PathField
+from kibitz.query import patterns
+from kibitz.query.nodes import And, Compare, Contains, In, Matches, Node, Or, PathField
 from kibitz.storage.leaves import is_whole, texts
 
 OFF, WORDS, SUBSTRINGS = 0, 1, 2
@@ -146,6 +147,9 @@ def _needs(node: Node, level: int, lookup: Lookup) -> _Needs | None:
             return _any([_of_value(value, level) for value in values])
         case Contains(field, text, _) if is_indexed(field):
             return _of_substring(text, level, lookup)
+        case Matches(field, pattern, False) if is_indexed(field):
+            required = patterns.required_text(pattern)
+            return None if required is None else _of_substring(required, level, lookup)
         case _:
             return None
 
