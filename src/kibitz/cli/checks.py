@@ -122,6 +122,7 @@ def store(source: Source) -> Iterator[Finding]:
         finally:
             opened.close()
         wrong = integrity.problems(source.folder)
+        outdated = integrity.disagreements(source.folder)
     except KibitzError as error:
         yield Finding("store", "problem", f"The store cannot be used: {error.message}.")
         return
@@ -140,6 +141,14 @@ def store(source: Source) -> Iterator[Finding]:
         )
     else:
         yield Finding("integrity", "ok", "SQLite finds the file sound.")
+    if outdated:
+        yield Finding(
+            "derived",
+            "problem",
+            f"What is kept of {', of '.join(outdated[:3])} does not agree with the rows. Run kibitz reindex.",
+        )
+    else:
+        yield Finding("derived", "ok", "Counts and sums agree with what was recorded.")
 
 
 def spooled(source: Source) -> Iterator[Finding]:

@@ -95,11 +95,13 @@ class FeedbackCompiler:
         text = " UNION ALL ".join(search.text for search in searches)
         return Sql(text, tuple(param for search in searches for param in search.params))
 
-    @staticmethod
-    def value_test(node: Compare | In) -> Sql:
-        """The test of a comparison for one value `s`, by its kind, num and text."""
+    def value_test(self, node: Compare | In, field: FeedbackField) -> Sql | None:
+        """The test of a comparison for one value `s`, by its kind, num and text; None where scores cannot say."""
         values = _values(node)
-        return either(_tests(_operator(node), values)) if values else FALSE
+        series = self._series(field, values)
+        if series is None or series < 0 or not values:
+            return None
+        return either(_tests(_operator(node), values))
 
     def leading_series(self, field: FeedbackField) -> int | None:
         """The series whose index has a field's order; -1 where nothing has a value, None where there is none."""

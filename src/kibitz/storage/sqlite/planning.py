@@ -17,6 +17,7 @@ millisecond, and the smallest leads:
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 from typing import cast
 
@@ -28,8 +29,8 @@ from kibitz.query.nodes import (
     Contains,
     FeedbackField,
     In,
-    Node,
     Matches,
+    Node,
     Not,
     Or,
     PathField,
@@ -288,7 +289,20 @@ class _Planner:
         kinds = self._kinds(series, field)
         if not kinds:
             return Sql("0")
+        if len(kinds) == 1:
+            return Sql(f"{rows} AND x.kind = {kinds[0]}")
         return Sql(f"{rows} AND x.kind BETWEEN {min(kinds)} AND {max(kinds)}")
+
+    def _value_tests(self, field: FeedbackField, compiler: Compiler) -> list[Sql]:
+        """What the conditions on the score that is followed say of its rows `x`: where in the index to look at all."""
+        tests = [
+            compiler.feedback.value_test(node, field)
+            for node in self._conjuncts
+            if isinstance(node, Compare | In) and node.field == field
+        ]
+        return [
+            Sql(test.text.replace("s.", "x."), test.params) for test in tests if test is not None
+        ]
 
     def _leaves_value(self, field: FeedbackField, value: Value) -> bool:
         """Whether the conditions on the same score leave a value of it."""
@@ -297,7 +311,9 @@ class _Planner:
         compiler = Compiler(self._catalog)
         for node in self._conjuncts:
             if isinstance(node, Compare | In) and node.field == field:
-                test = compiler.feedback.value_test(node)
+                test = compiler.feedback.value_test(node, field)
+                if test is None:
+                    continue
                 row = self._connection.execute(
                     f"SELECT {test.text} FROM (SELECT ? AS kind, ? AS num, ? AS text) s",
                     (*test.params, *value),
@@ -328,27 +344,27 @@ class _Planner:
                 begun = True
                 if value == position and after is not None:
                     inner = after[3:]
-            among = _Planner(self._connection, self._project, self._where)
-            among.restrict(series, first.field, value)
+            among = self._among(series, first.field, value)
             its = among.hits(rest, inner, wanted - len(found))
             found += [Hit(pk=hit.pk, position=(*value, *hit.position)) for hit in its]
             if len(found) >= wanted:
                 break
         return found
 
-    def restrict(self, series: int, field: FeedbackField, value: Value) -> None:
-        """Look only among the calls that have this value in a series."""
-        self._value = (series, field, value)
+    def _among(self, series: int, field: FeedbackField, value: Value) -> _Planner:
+        """The same question, only of the calls that have this value in a series."""
+        planner = copy.copy(self)
+        planner._value = (series, field, value)
         members = Sql(
             "SELECT x.call FROM scores x WHERE x.series = ? AND x.kind = ? AND x.num = ? AND x.text = ?"
             f" AND {Compiler(self._catalog).feedback.sorted_rows('x', field)}",
             (series, *value),
         )
-        self.choose()
         size = count_up_to(self._connection, members, FEW)
         if size <= FEW and (self._few is None or size < self._few_size):
-            self._few_size = size
-            self._few = Sql(f"SELECT call AS pk FROM ({members.text})", members.params)
+            planner._few_size = size
+            planner._few = Sql(f"SELECT call AS pk FROM ({members.text})", members.params)
+        return planner
 
     def sorted_hits(
         self, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
@@ -435,7 +451,8 @@ class _Planner:
         _, condition, compiler = self.start(call="x.call")
         is_its = self._sorted_rows(series, first.field, compiler)
         lead = pages.Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
-        condition = joined([Sql("x.series = ?", (series,)), is_its, condition], " AND ")
+        its_value = self._value_tests(first.field, compiler)
+        condition = joined([Sql("x.series = ?", (series,)), is_its, *its_value, condition], " AND ")
         terms = [
             pages.Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
         ] + pages.terms_of(compiler, rest, tie="x.call", descending=sort[-1].descending)
