@@ -26,6 +26,7 @@ SIGNATURES = {
         "(spec: 'AnnotationSpec', project: 'str | None' = None, source: 'Named' = None) -> 'str'"
     ),
     "thread": "(thread_id: 'str | None' = None) -> 'Generator[str]'",
+    "views": "(project: 'str', source: 'Named' = None) -> 'None'",
 }
 CLASSES = {
     "Call": [
@@ -62,6 +63,7 @@ CLASSES = {
         "judgements",
         "limit",
         "one",
+        "project",
         "query",
         "sort",
         "to_arrow",
@@ -71,6 +73,7 @@ CLASSES = {
         "to_python",
         "to_text",
         "where",
+        "words",
     ],
     "Condition": ["node", "resolved", "to_json", "to_text"],
     "File": ["content", "media_type", "name"],

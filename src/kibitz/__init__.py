@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kibitz.asking import measures
     from kibitz.asking.calls import CallSet, calls
     from kibitz.asking.publishing import publish
+    from kibitz.asking.views import Views as views
     from kibitz.base.settings import TracingSettings as Settings
     from kibitz.base.specifications import AnnotationSpec
     from kibitz.query.expressions import Place, Scalar, inputs, output, summary
@@ -75,6 +76,7 @@ __all__ = [
     "publish",
     "summary",
     "thread",
+    "views",
 ]
 
 
@@ -95,6 +97,7 @@ _LATER = {
     "output": ("kibitz.query.expressions", "output"),
     "publish": ("kibitz.asking.publishing", "publish"),
     "summary": ("kibitz.query.expressions", "summary"),
+    "views": ("kibitz.asking.views", "Views"),
 }
 """Names whose modules load slowly, by where they are."""
 
@@ -158,7 +161,10 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         module, attribute = _LATER[name]
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
+        # From now on it is found without coming here.
+        globals()[name] = found
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

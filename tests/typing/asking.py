@@ -29,7 +29,7 @@ from kibitz import (
 )
 from kibitz.asking.actions import Done
 from kibitz.asking.groups import Groups, Table
-from kibitz.base.records import Call
+from kibitz.base.records import Call, View
 from kibitz.query.expressions import NumberField, Place, Scalar, TextField, TimeField
 from kibitz.query.expressions_conditions import Order
 from kibitz.query.expressions_feedback import Judgement, Said
@@ -118,6 +118,13 @@ def groups() -> None:
     every.group_by(5)  # pyright: ignore[reportArgumentType] no key
     every.group_by(calls.op).aggregate(calls.op)  # pyright: ignore[reportArgumentType] no measure
     measures.mean("latency")  # pyright: ignore[reportArgumentType] no field
+
+
+def views() -> None:
+    every = kibitz.views("acme/app")
+    assert_type(every.calls("worst"), CallSet)
+    assert_type(every.save("worst", calls("acme/app"), columns=[calls.op, "input"]), View)
+    assert_type(list(every), list[View])
 
 
 def recording() -> None:

@@ -43,14 +43,19 @@ class CallSet:
 
     _question: Question
 
+    @property
+    def project(self) -> str:
+        """Whose calls they are."""
+        return self._question.project
+
     # Describing
 
     def where(self, *conditions: Asked) -> CallSet:
         """The calls of the set for which these hold too.
 
         Args:
-            conditions: expressions such as `calls.latency > 500`, or queries in words such as `"latency > 2s"`,
-                which may also sort and limit. `now` in words is the moment when the set is read.
+            conditions: expressions such as `calls.latency > 500`, queries in words such as `"latency > 2s"`, which may
+                also sort and limit, or the `{"$expr": …}` of JSON. `now` in words is the moment when the set is read.
 
         Raises:
             QueryError: one of them is no condition.
@@ -312,6 +317,13 @@ class CallSet:
         query = self.query()
         limit = None if self._question.limit is None else query.limit
         return text_form.format(query.where, query.sort, limit)
+
+    def words(self) -> str:
+        """The query in words to be kept: as they were given, `now` in them included, where nothing else was; else
+        `to_text()`.
+        """
+        given = self._question.given_words()
+        return self.to_text() if given is None else given
 
     def to_python(self) -> str:
         """The query as Python source."""

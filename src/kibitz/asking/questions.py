@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from kibitz.asking.places import Place
 from kibitz.base import clock
@@ -25,8 +25,8 @@ from kibitz.query.expressions_conditions import Condition, Conditional, Order
 from kibitz.query.nodes import ALL_COLUMNS, CallColumn, CallQuery, Node, SortKey
 from kibitz.storage.protocols import Store
 
-Asked = Condition | Conditional | str
-"""A condition: an expression, or a query in words."""
+Asked = Condition | Conditional | str | Mapping[str, Any]
+"""A condition: an expression, a query in words, or the `{"$expr": …}` of JSON."""
 Sorted = Order | expressions.Field[Any] | str
 """A key to sort by: a field with `.asc()` or `.desc()`, a field alone (the least first), or keys in words."""
 Shown = expressions.Field[Any] | Conditional | str
@@ -116,6 +116,15 @@ class Question:
         query = self.query(store)
         return min(store.calls.count(query.project, query.where, bound=bound).count, bound)
 
+    def given_words(self) -> str | None:
+        """The one text that the question is; None where it is anything else."""
+        if self.order or len(self.conditions) != 1:
+            return None
+        (only,) = self.conditions
+        if not isinstance(only, str) or text_form.parse(only, now=clock.now()).limit != self.limit:
+            return None
+        return only
+
     def words(self) -> str:
         """The question in words as it was given; short names stay short."""
         words = [repr(each) if isinstance(each, Condition) else each for each in self.conditions]
@@ -148,6 +157,8 @@ class Types:
 
 def condition(given: object) -> Condition | str:
     """A condition from what stands where one is expected; words as they are. Raises `QueryError`."""
+    if isinstance(given, Mapping):
+        return Condition(json_form.parse_where(cast("Mapping[str, Any]", given)))
     return given if isinstance(given, str) else expressions_conditions.condition_of(given)
 
 
