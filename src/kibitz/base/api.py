@@ -82,6 +82,7 @@ class CallFilter(Asked, frozen=True, kw_only=True):
     parent_id: str | list[str] | None = None
     thread_id: str | list[str] | None = None
     kind: str | list[str] | None = None
+    model: str | list[str] | None = None
     root_only: bool | None = None
     since: str | int | None = None
     """Started at this time or later: RFC 3339 with a zone, or microseconds since 1970."""

@@ -86,7 +86,7 @@ _OPERATORS = (
 )
 _QUERY_KEYS = ("project", "filter", "query", "sort", "limit", "cursor", "columns")
 _COUNT_KEYS = ("project", "filter", "query", "bound")
-_FILTER_COLUMNS = ("op", "status", "trace_id", "parent_id", "thread_id", "kind")
+_FILTER_COLUMNS = ("op", "status", "trace_id", "parent_id", "thread_id", "kind", "model")
 _FILTER_KEYS = (*_FILTER_COLUMNS, "root_only", "since", "until", "ids")
 DEFAULT_BOUND = 10_000
 MAX_BOUND = 1_000_000
