@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kibitz.base import ids
-from kibitz.base.errors import NotPermitted, UsageError
+from kibitz.base.errors import InvalidRecord, NotPermitted, UsageError
 from kibitz.tracing import recording as recordings
 from kibitz.tracing import snapshots, streams
 from kibitz.tracing.recording import NOTHING, Extra, OpInfo, Recording, Scope
@@ -244,6 +244,11 @@ class Call:
         if self._recording is None:
             return ids.new_id()
         said = self._recording.session.said(feedback_id)
+        if said.target_ref != self.ref:
+            raise InvalidRecord(
+                f"feedback {feedback_id!r} is about {said.target_ref!r}, not about this call",
+                field="target_ref",
+            )
         if author is not None and author != said.author:
             raise NotPermitted(
                 f"{author!r} cannot change feedback {feedback_id!r}, which {said.author!r} said; only its author may",
