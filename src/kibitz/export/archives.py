@@ -10,6 +10,7 @@ import io
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,17 @@ _PARTS: dict[str, type[Part]] = {
     "objects": ObjectPart,
     "files": FilePart,
 }
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    InvalidRecord,
+    # Encryption, or a way of packing that nobody uses.
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 class Row(Struct, frozen=True):
@@ -335,7 +347,7 @@ def _readable(name: str) -> Generator[None]:
     """Raise as `UsageError` what makes a file unreadable as a whole."""
     try:
         yield
-    except (zipfile.BadZipFile, EOFError, OSError, InvalidRecord, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise UsageError(
             f"{name} is damaged or cut off: {error}; what came before is stored"
         ) from error

@@ -200,6 +200,8 @@ def _metadata(found: Any) -> dict[str, str]:
 
 
 def _rows(found: Any) -> Iterator[Rows]:
+    # What does not come from Kibitz may point anywhere.
+    found.validate(full=True)
     # As Python values they take several times as much.
     each = found.nbytes // max(1, found.num_rows) + 1
     size = max(1, min(ROWS_AT_A_TIME, BYTES_AT_A_TIME // each))
@@ -214,5 +216,5 @@ def _translated() -> Generator[None]:
     pa = library()
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InvalidRecord(f"not readable as Arrow: {str(error)[:300]}") from error

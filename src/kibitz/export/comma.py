@@ -86,7 +86,7 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, list[str | None]]]:
     pending: list[str] = []
     size = 0
     is_open = False
-    while raw := stream.readline():
+    while raw := stream.readline(MAX_ROW_CHARACTERS):
         number += 1
         line = _decoded(raw, number)
         if not pending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 MAX_CHARACTERS = 240
@@ -53,6 +54,9 @@ def _short(value: Any, room: int) -> str:
             return "null"
         case bool():
             return "true" if value else "false"
+        case float() if not math.isfinite(value):
+            # What is stored: JSON has no word for it.
+            return "null"
         case int() | float():
             text = repr(value) if isinstance(value, float) or abs(value) < 1 << 128 else hex(value)
             return text[: room + 1]
