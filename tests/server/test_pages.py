@@ -35,9 +35,12 @@ from kibitz.server.pages import (
     calls,
     errors,
     feedback,
+    feedback_forms,
+    feedback_type,
     login,
     op,
     projects,
+    specs,
 )
 from kibitz.server.pages import render as rendering
 from kibitz.storage import sqlite
@@ -880,6 +883,12 @@ PAGES: tuple[Any, ...] = (
     call.CallPage,
     call.PanePage,
     feedback.FeedbackPage,
+    feedback.CardPage,
+    feedback_forms.HistoryPage,
+    feedback_type.TypePage,
+    specs.SpecsPage,
+    specs.SpecPage,
+    specs.EditorPage,
     op.OpPage,
     login.LoginPage,
     errors.ErrorPage,
