@@ -63,6 +63,14 @@ def test_recording_over_http_loads_no_store_and_no_server():
     ] == []
 
 
+def test_recording_with_attributes_loads_nothing_that_asks():
+    found = loaded(
+        "import kibitz\nwith kibitz.attributes(env='prod'):\n    pass\nhasattr(kibitz.attributes, '__wrapped__')"
+    )
+
+    assert [name for name in found if name.startswith(("kibitz.query", "kibitz.asking"))] == []
+
+
 # The demo stands for a user's program, and uses what one would.
 MODULES = sorted(path for path in SRC.rglob("*.py") if "demo" not in path.parts)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 import kibitz
 from kibitz.testing.capturing import Captured
 
@@ -148,3 +150,37 @@ def test_many_threads_record_every_call_once(captured: Captured):
     calls = captured.calls
     assert len(calls) == len({part.id for part in calls}) == 1600
     assert captured.flush().calls_sent == 1600
+
+
+def test_attributes_are_given_by_name_as_a_mapping_or_both_and_around_a_function(
+    captured: Captured,
+):
+    @kibitz.op
+    def step() -> None: ...
+
+    @kibitz.attributes(of="decorator")  # type: ignore[operator]
+    def work() -> None:
+        step()
+
+    with kibitz.attributes(env="prod"):
+        step()
+    with kibitz.attributes({"user.id": 1, "env": "a"}, env="b"):
+        step()
+    work()
+    with kibitz.attributes():
+        step()
+
+    given = [
+        {name: value for name, value in (part.attributes or {}).items() if name != "kibitz"}
+        for part in captured.calls
+    ]
+    assert given == [{"env": "prod"}, {"user.id": 1, "env": "b"}, {"of": "decorator"}, {}]
+    with pytest.raises(TypeError), kibitz.attributes(5):  # type: ignore[arg-type]
+        step()
+
+
+def test_attributes_are_also_the_field_to_ask_for_them():
+    assert repr(kibitz.attributes.env == "prod") == "attributes.env = prod"
+    assert repr(kibitz.attributes["user.id"].exists()) == 'exists attributes."user.id"'
+    assert repr(kibitz.attributes.contains("x")) == 'attributes contains "x"'
+    assert repr(kibitz.attributes) == "attributes"
