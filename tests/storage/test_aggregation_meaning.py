@@ -9,14 +9,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kibitz.base import clock
+from kibitz.base import api, clock
 from kibitz.base.records import Aggregation, Measured
 from kibitz.query import aggregation as nodes
-from kibitz.query import aggregation_reference
+from kibitz.query import aggregation_json, aggregation_reference
 from kibitz.query.nodes import ColumnField, FeedbackField, FeedbackQuery, PathField
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite.store import SqliteStore
@@ -163,6 +164,26 @@ def test_every_aggregate_is_what_the_reference_says(store: SqliteStore, seed: in
         expected = aggregation_reference.run(query, records, others)
 
         assert _differs(found, expected) is None, f"{query}\n{found}\n{expected}"
+        if query.where is None:
+            _comes_back(query)
+
+
+def _comes_back(query: nodes.AggregateQuery) -> None:
+    """As JSON it is the same query."""
+
+    def through_json(query: nodes.AggregateQuery) -> nodes.AggregateQuery:
+        kind = api.CallsAggregate if query.over == "calls" else api.FeedbackAggregate
+        asked = msgspec.json.encode(aggregation_json.to_json(query))
+        return aggregation_json.parse(msgspec.json.decode(asked, type=kind))
+
+    if any(isinstance(each, nodes.Share) for each in query.measures):
+        # A text says a share only of a value that its field can have.
+        return
+    # A text knows one spelling of a NUL; after that nothing changes.
+    once = through_json(query)
+    assert through_json(once) == once
+    if "\\x00" not in repr(query):
+        assert once == query
 
 
 def _is_close(query: nodes.AggregateQuery, records: Any, others: Any) -> bool:

@@ -17,7 +17,6 @@ short names. A mistake is named with its place, which is `at`, and with what was
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, get_args
@@ -27,7 +26,6 @@ from kibitz.base.errors import QueryError
 from kibitz.query import aggregation as nodes
 from kibitz.query import fields, text_fields, text_tokens, text_values
 from kibitz.query.nodes import ColumnField, FeedbackField, PathField
-from kibitz.query.pieces import double
 from kibitz.query.text_tokens import Token
 
 MAX_CHARACTERS = 2_000
@@ -442,10 +440,7 @@ def _zone_text(zone: str) -> str:
 def _literal_text(value: bool | float | str) -> str:
     if isinstance(value, str):
         return text_tokens.quote(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # A number beyond every double compares as infinite, for which texts have no word.
-    return repr(value) if math.isfinite(double(value)) else ("1e999" if value > 0 else "-1e999")
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _short(text: str) -> str:
