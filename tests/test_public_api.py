@@ -8,6 +8,10 @@ import kibitz
 import kibitz.testing
 
 SIGNATURES = {
+    "add_feedback": (
+        "(project: 'str', judgements: 'Iterable[FeedbackPart | Mapping[str, Any]]', source: 'Named' = None) "
+        "-> 'list[FeedbackOutcome]'"
+    ),
     "attributes": (
         "(values: 'Mapping[str, Any] | None' = None, /, **named: 'Any') -> 'AbstractContextManager[None]'"
     ),

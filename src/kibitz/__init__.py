@@ -32,6 +32,7 @@ from kibitz.tracing.scoring import Programs as _Programs
 if TYPE_CHECKING:
     from kibitz.asking import measures
     from kibitz.asking.calls import CallSet, calls
+    from kibitz.asking.judging import add_feedback
     from kibitz.asking.publishing import publish
     from kibitz.asking.views import Views as views
     from kibitz.base.settings import TracingSettings as Settings
@@ -61,6 +62,7 @@ __all__ = [
     "ThreadPoolExecutor",
     "UsageError",
     "__version__",
+    "add_feedback",
     "attributes",
     "calls",
     "copy_context",
@@ -95,6 +97,7 @@ _LATER = {
     "inputs": ("kibitz.query.expressions", "inputs"),
     "measures": ("kibitz.asking.groups", "measures"),
     "output": ("kibitz.query.expressions", "output"),
+    "add_feedback": ("kibitz.asking.judging", "add_feedback"),
     "publish": ("kibitz.asking.publishing", "publish"),
     "summary": ("kibitz.query.expressions", "summary"),
     "views": ("kibitz.asking.views", "Views"),

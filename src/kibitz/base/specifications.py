@@ -74,6 +74,10 @@ class AnnotationSpec:
     """The kinds of target it is about: call, trace, thread, message. All where it is empty; calls where `ops` is not."""
     control: Control = field(compare=False)
     """The schema as a form."""
+    slots: tuple[Slot, ...] = field(compare=False)
+    """Its answers one by one, each a score: `path` is where it stands below `payload.value`."""
+    has_spans: bool = field(compare=False)
+    """Whether an answer is about a text of the call, and has to see it."""
 
     def __init__(
         self,
@@ -118,6 +122,8 @@ class AnnotationSpec:
         put("ops", _patterns("ops", ops))
         put("targets", _targets(targets))
         put("control", controls.parse(plain))
+        put("slots", tuple(controls.slots(self.control)))
+        put("has_spans", any(slot.control.kind == "spans" for slot in self.slots))
         for slot in (each for each in self.slots if each.control.has_default):
             _check_default(self.name, slot)
         if len(_encoded(self.value)) > MAX_BYTES:
@@ -185,11 +191,6 @@ class AnnotationSpec:
     def kind(self) -> Kind:
         """Which control it is; `fields` where it asks for several answers."""
         return self.control.kind
-
-    @property
-    def slots(self) -> list[Slot]:
-        """Its answers one by one, each a score: `path` is where it stands below `payload.value`."""
-        return controls.slots(self.control)
 
     def ref(self, project: str) -> str:
         """The reference of this version in a project."""

@@ -89,13 +89,12 @@ class Rules:
     def _check_answer(self, project: int, item: PreparedFeedback, spec: AnnotationSpec) -> None:
         spec.check_author(item.author, item.author_kind)
         spec.check_target(item.target.kind)
-        needs_text = any(slot.control.kind == "spans" for slot in spec.slots)
         row = None
-        if item.target.kind == "call" and (spec.ops or needs_text):
+        if item.target.kind == "call" and (spec.ops or spec.has_spans):
             row = self.calls.row(project, item.target.name)
         if row is not None and spec.ops and row.op is not None:
             spec.check_target("call", self._op(row.op))
-        spec.validate(item.answer, look=_look(row) if row is not None and needs_text else None)
+        spec.validate(item.answer, look=_look(row) if row is not None and spec.has_spans else None)
 
     def _op(self, pk: int) -> str:
         name = self._op_names.get(pk)
