@@ -98,6 +98,16 @@ def _sorted(field: dict[str, str], direction: str = "desc") -> list[dict[str, st
         ({"$lt": [SCORE, {"$literal": 0.9}]}, None),
         ({"$exists": SCORE}, _sorted(OTHER)),
         ({"$not": [{"$exists": {"$getField": "feedback.[note]"}}]}, _sorted(OTHER)),
+        # The first key has few values, so that each is followed in the order of the second.
+        ({"$eq": [MATCH, {"$literal": True}]}, _sorted(MATCH) + _sorted(OTHER, "asc")),
+        (None, _sorted(MATCH, "asc") + _sorted(SCORE)),
+        (None, _sorted(MATCH) + [{"field": "started_at", "direction": "desc"}]),
+        # The index is read only where the condition leaves values.
+        ({"$gt": [SCORE, {"$literal": 0.5}]}, _sorted(SCORE, "asc")),
+        (
+            {"$and": [{"$eq": [MATCH, {"$literal": False}]}, {"$lt": [OTHER, {"$literal": 0.5}]}]},
+            _sorted(OTHER),
+        ),
     ],
 )
 def test_a_page_takes_few_steps(connection: sqlite3.Connection, where: Any, sort: Any) -> None:
