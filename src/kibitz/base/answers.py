@@ -113,10 +113,8 @@ class _Check:
             )
 
     def _option(self, control: Control, value: object, path: tuple[str, ...], rule: str) -> None:
-        if isinstance(value, str | bool | int | float):
-            wanted = controls.key(value)
-            if any(controls.key(option) == wanted for option in control.options):
-                return
+        if isinstance(value, str | int | float) and controls.key(value) in control.keys:
+            return
         raise self.wrong(
             path,
             value,

@@ -84,6 +84,8 @@ class Control:
     max_length: int = MAX_TEXT
     options: tuple[Scalar, ...] = ()
     """Of a choice; the things of a ranking; the labels of spans."""
+    keys: frozenset[tuple[str, Any]] = frozenset()
+    """The `key` of each option: whether an answer is one of many is asked under the lock of the store."""
     min_items: int = 0
     max_items: int = MAX_ITEMS
     field: str = ""
@@ -408,7 +410,7 @@ def _choice(given: _Keywords, kind: object) -> Control:
         for option in options:
             if not fits(option):
                 raise given.wrong("enum", f"has {show(option)}, which is no {kind}")
-    return Control(kind="choice", options=options)
+    return Control(kind="choice", options=options, keys=_keys(options))
 
 
 def _choices(given: _Keywords) -> Control:
@@ -429,7 +431,11 @@ def _choices(given: _Keywords) -> Control:
     if low > high:
         raise given.wrong("minItems", f"is {low}, more than maxItems {high}")
     return Control(
-        kind="choices", options=options, min_items=low, max_items=min(high, len(options))
+        kind="choices",
+        options=options,
+        keys=_keys(options),
+        min_items=low,
+        max_items=min(high, len(options)),
     )
 
 
@@ -438,6 +444,10 @@ def _item_options(given: _Keywords, items: dict[str, Any]) -> tuple[Scalar, ...]
     if inner.kind != "choice" or inner.nullable:
         raise given.wrong("items", "is no plain list of options")
     return inner.options
+
+
+def _keys(options: Iterable[Scalar]) -> frozenset[tuple[str, Any]]:
+    return frozenset(map(key, options))
 
 
 def _thumbs(given: _Keywords) -> Control:
@@ -463,7 +473,13 @@ def _ranking(given: _Keywords) -> Control:
             )
     if given.schema.get("uniqueItems", True) is not True:
         raise given.wrong("uniqueItems", "must be true: a ranking has each of its things once")
-    return Control(kind="ranking", options=options, min_items=len(options), max_items=len(options))
+    return Control(
+        kind="ranking",
+        options=options,
+        keys=_keys(options),
+        min_items=len(options),
+        max_items=len(options),
+    )
 
 
 def _spans(given: _Keywords) -> Control:
@@ -477,7 +493,14 @@ def _spans(given: _Keywords) -> Control:
     high = given.count("maxItems", MAX_ITEMS, MAX_ITEMS)
     if low > high:
         raise given.wrong("minItems", f"is {low}, more than maxItems {high}")
-    return Control(kind="spans", options=labels, min_items=low, max_items=high, field=_field(given))
+    return Control(
+        kind="spans",
+        options=labels,
+        keys=_keys(labels),
+        min_items=low,
+        max_items=high,
+        field=_field(given),
+    )
 
 
 def _check_array(given: _Keywords) -> None:

@@ -25,6 +25,7 @@ from kibitz.storage.sqlite.preparing import PreparedFeedback
 
 _SQL = statements.load("sqlite.sql")
 _UNKNOWN: Any = object()
+_MAX_LOOKED_AT = 16
 _MAX_REMEMBERED = 10_000
 
 
@@ -37,6 +38,14 @@ class Rules:
     calls: CallWriter
     feedback: FeedbackWriter
     _op_names: dict[int, str] = field(default_factory=dict[int, str])
+    _calls: dict[tuple[int, str], tuple[CallRow | None, answers.Look | None]] = field(
+        default_factory=dict[tuple[int, str], tuple[CallRow | None, "answers.Look | None"]]
+    )
+    """Calls that were looked at lately: many judgements of a batch may be about one that is large."""
+
+    def begin(self) -> None:
+        """A batch begins, and with it what was said of calls may be more."""
+        self._calls.clear()
 
     def check(self, project: int, item: PreparedFeedback) -> AnnotationSpec | None:
         """Hold a judgement to the rules and give the specification that it answers, if it does.
@@ -89,12 +98,22 @@ class Rules:
     def _check_answer(self, project: int, item: PreparedFeedback, spec: AnnotationSpec) -> None:
         spec.check_author(item.author, item.author_kind)
         spec.check_target(item.target.kind)
-        row = None
+        row = look = None
         if item.target.kind == "call" and (spec.ops or spec.has_spans):
-            row = self.calls.row(project, item.target.name)
+            row, look = self._call(project, item.target.name)
         if row is not None and spec.ops and row.op is not None:
             spec.check_target("call", self._op(row.op))
-        spec.validate(item.answer, look=_look(row) if row is not None and spec.has_spans else None)
+        spec.validate(item.answer, look=look)
+
+    def _call(self, project: int, call_id: str) -> tuple[CallRow | None, answers.Look | None]:
+        found = self._calls.get((project, call_id))
+        if found is None:
+            row = self.calls.row(project, call_id)
+            found = row, None if row is None else _look(row)
+            if len(self._calls) >= _MAX_LOOKED_AT:
+                self._calls.clear()
+            self._calls[project, call_id] = found
+        return found
 
     def _op(self, pk: int) -> str:
         name = self._op_names.get(pk)
@@ -129,11 +148,15 @@ class Rules:
 def _look(row: CallRow) -> answers.Look | None:
     """How an answer sees the call that it is about; None while the call has not said enough."""
 
+    decoded: dict[str, Any] = {}
+
     def look(path: tuple[str, ...]) -> Any:
         text: str | None = getattr(row, path[0])
         if text is None:
             return answers.MISSING
-        found: Any = msgspec.json.decode(text)
+        if path[0] not in decoded:
+            decoded[path[0]] = msgspec.json.decode(text)
+        found: Any = decoded[path[0]]
         for part in path[1:]:
             if isinstance(found, dict):
                 found = cast("dict[str, Any]", found).get(part, answers.MISSING)

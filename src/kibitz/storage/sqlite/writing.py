@@ -70,6 +70,7 @@ def _judge(
     """Take the feedback of a batch in: the ids of what keeps the rules, and why the rest does not."""
     taken: list[str] = []
     refused: list[Rejection] = []
+    rules.begin()
     for item in batch.feedback:
         try:
             spec = rules.check(project, item)
