@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kibitz.client.delivery import HttpDelivery
 from kibitz.client.reading import RemoteStore
-from kibitz.storage.protocols import Ingest, Store
+from kibitz.storage.protocols import Ingest, LocalStore, Store
 from kibitz.storage.sqlite import SqliteStore
 
 
@@ -18,3 +18,7 @@ def a_local_store_is_a_store(store: SqliteStore) -> Store:
 
 def a_delivery_takes_batches(delivery: HttpDelivery) -> Ingest:
     return delivery
+
+
+def a_local_store_has_its_contents_at_hand(store: SqliteStore) -> LocalStore:
+    return store
