@@ -240,6 +240,19 @@ def test_search_finds_text_in_inputs_and_outputs(site: Site) -> None:
     assert "No call matches" in site.page(f"{PATH}/calls?q=absent").text
 
 
+def test_search_says_what_it_costs(site: Site) -> None:
+    write(site, part("c1"))
+
+    def note(query: str) -> str:
+        return site.page(f"{PATH}/calls?" + urlencode({"q": query})).one("ul", "chips").text
+
+    site.store.search.set_level(PROJECT, "off")
+    assert "The text index has nothing here: calls are read" in note("question")
+    assert "index" not in note("op = answer")
+    site.store.search.set_level(PROJECT, "substrings")
+    assert "Found by the text index" in note("question")
+
+
 def test_times_narrow_the_list(site: Site) -> None:
     write(site, part("old"), part("new", started_at=clock.now(), ended_at=None))
     page = site.page(f"{PATH}/calls")
@@ -861,7 +874,7 @@ def test_hostile_values_are_shown_as_they_are(site: Site) -> None:
     ("path", "most"),
     [
         ("/", 1),
-        (f"{PATH}/calls?op=answer&q=x&sort=latency_ms", 5),
+        (f"{PATH}/calls?op=answer&q=x&sort=latency_ms", 6),
         (f"{PATH}/calls?call=c1", 7),
         (f"{PATH}/calls/c1", 4),
         (f"{PATH}/feedback", 6),

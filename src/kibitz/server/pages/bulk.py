@@ -20,7 +20,7 @@ from kibitz.base.errors import Conflict, MissingExtra, QueryError, UsageError
 from kibitz.base.records import BulkCount, BulkStep, FeedbackPart
 from kibitz.export import streams
 from kibitz.query.nodes import CallQuery
-from kibitz.server.pages import addresses, call, calls, feedback_forms, formats, frames
+from kibitz.server.pages import addresses, call, calls, feedback_forms, formats, frames, querybar
 from kibitz.server.pages.addresses import CallsAddress
 from kibitz.server.pages.feedback_forms import Form
 from kibitz.server.pages.frames import AnyRequest, Frame
@@ -64,7 +64,7 @@ class BulkPage:
     """Where the forms go."""
     back_url: str
     """The list."""
-    chips: tuple[calls.Chip, ...]
+    chips: tuple[querybar.Chip, ...]
     """What narrows the list, in words."""
     matching: str
     """How many calls match, in words."""
@@ -183,7 +183,7 @@ def _page(
         ),
         path=f"{address.path}/act",
         back_url=address.url,
-        chips=calls.chips(address),
+        chips=querybar.chips(address),
         matching=formats.count(counted.calls, "call"),
         counted=counted,
         doomed=doomed,

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from litestar import Response, get
 from litestar.params import FromPath
@@ -15,11 +15,11 @@ from kibitz.base.errors import NotFound, QueryError, QueryTimeout, UsageError
 from kibitz.base.records import Call, CallStatus, Page, ProjectInfo, ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import ColumnField
-from kibitz.server.pages import addresses, columns, conditions, formats, frames, querytext, views
+from kibitz.server.pages import addresses, columns, conditions, formats, frames, querybar, views
 from kibitz.server.pages.addresses import CallsAddress, Problem
 from kibitz.server.pages.call import CallPane, load_pane
 from kibitz.server.pages.columns import Cell, Choice, Header
-from kibitz.server.pages.conditions import Clause, Condition, Filter, Operator
+from kibitz.server.pages.conditions import Condition, Operator
 from kibitz.server.pages.frames import AnyRequest, Frame
 from kibitz.storage.protocols import Store
 
@@ -49,16 +49,6 @@ class Link:
     current: bool = False
     note: str = ""
     """What stands beside it, such as a number."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chip:
-    """A filter in words, and the address without it."""
-
-    field: str
-    operator: str
-    value: str
-    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,26 +93,6 @@ class Trouble:
     """The address that works."""
     action: str
     """What that does."""
-
-
-Reading = Literal["", "words", "query"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
-    """A query that cannot be asked: what is wrong with it, where, and the ways out."""
-
-    message: str
-    shown: str
-    """The text around the mistake, on one line."""
-    caret: str
-    """What stands below it: spaces and a caret."""
-    suggestion: str
-    """What was probably meant there; empty where nothing comes near."""
-    corrected_url: str
-    """The list that this asks for; empty where it mends nothing."""
-    words_url: str
-    """The list that looks for the text as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +145,11 @@ class CallsPage:
     """What the page shows, as its address says it."""
     text: str
     """What stands in the query bar."""
-    reading: Reading
+    reading: querybar.Reading
     """How that was understood."""
     problems: tuple[Problem, ...]
     """Parts of the address that cannot be read; then nothing is asked."""
-    mistake: Mistake | None
+    mistake: querybar.Mistake | None
     """What is wrong with the query."""
     trouble: Trouble | None
     """Why the list could not be made, where it could not."""
@@ -187,8 +157,10 @@ class CallsPage:
     """Whether the project has no calls at all."""
     server: str
     """The server's address, for the commands that an empty page shows."""
-    chips: tuple[Chip, ...]
+    chips: tuple[querybar.Chip, ...]
     """The active filters."""
+    search_note: str
+    """How a search for texts is answered, and at what cost; empty where nothing is searched for."""
     call_headers: tuple[Header, ...]
     """The heads of what every call has."""
     feedback_headers: tuple[Header, ...]
@@ -371,14 +343,15 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
             place="calls",
         ),
         address=address,
-        text=_text(parsed),
-        reading=_reading(parsed),
+        text=querybar.text_of(parsed),
+        reading=querybar.reading_of(parsed),
         problems=tuple(each for each in parsed.problems if each.at is None),
-        mistake=_mistake(parsed, available_types),
+        mistake=querybar.mistake_of(parsed, available_types),
         trouble=trouble,
         is_new=info is None or info.calls == 0,
         server=str(request.base_url).rstrip("/"),
-        chips=chips(address),
+        chips=querybar.chips(address),
+        search_note=querybar.search_note(store, address) if found else "",
         call_headers=columns.call_headers(address),
         feedback_headers=columns.feedback_headers(
             address, shown, available, [row.cells for row in rows]
@@ -530,96 +503,6 @@ def _row(
         revision=f"{zlib.crc32(repr(seen).encode(errors='replace')):08x}",
         is_open=call.id == address.call,
     )
-
-
-def _text(parsed: addresses.Parsed) -> str:
-    """What stands in the bar: a query with a mistake as it was written."""
-    wrong = next((each.value for each in parsed.problems if each.parameter == "q"), None)
-    return parsed.address.text if wrong is None else wrong
-
-
-def _reading(parsed: addresses.Parsed) -> Reading:
-    address = parsed.address
-    if any(each.parameter == "q" for each in parsed.problems) or not address.text:
-        return ""
-    return "words" if address.is_words else "query"
-
-
-def _mistake(parsed: addresses.Parsed, types: Sequence[str]) -> Mistake | None:
-    """What is wrong with the query of an address, where its place is known."""
-    problem = next((each for each in parsed.problems if each.at is not None), None)
-    if problem is None or problem.at is None:
-        return None
-    text, at, address = problem.value, problem.at, parsed.address
-    shown = querytext.excerpt(text, at)
-    mended = ""
-    if problem.suggestion:
-        mended = querytext.corrected(text, at, problem.suggestion, types)
-
-    def url(changed: str) -> str:
-        pair = addresses.format_pair("q", changed)
-        return f"{address.url}{'&' if '?' in address.url else '?'}{pair}"
-
-    return Mistake(
-        message=problem.message,
-        shown=shown.text,
-        caret=" " * shown.at + "^",
-        suggestion=problem.suggestion if mended else "",
-        corrected_url=url(mended) if mended else "",
-        words_url=url(querytext.quoted_words(text.strip())),
-    )
-
-
-def chips(address: CallsAddress) -> tuple[Chip, ...]:
-    """The active filters in words."""
-    found: list[Chip] = []
-    if address.search:
-        url = address.changed(search="", call=None).url
-        found.append(
-            Chip(
-                field="inputs or output",
-                operator="contain",
-                value=f"“{address.search[:120]}”",
-                url=url,
-            )
-        )
-    found += [_chip(address, each) for each in address.conditions]
-    if address.since is not None:
-        url = address.changed(since=None, call=None).url
-        found.append(
-            Chip(field="time", operator="from", value=formats.exact(address.since), url=url)
-        )
-    if address.until is not None:
-        url = address.changed(until=None, call=None).url
-        found.append(Chip(field="time", operator="to", value=formats.exact(address.until), url=url))
-    return tuple(found)
-
-
-def _chip(address: CallsAddress, filter_: Filter) -> Chip:
-    url = address.without(filter_).opening(None).url
-    if isinstance(filter_, Clause):
-        (text,) = conditions.to_texts([filter_])
-        return Chip(field="", operator="", value=text, url=url)
-    return Chip(
-        field=formats.field(filter_.field),
-        operator=conditions.SYMBOLS[filter_.operator],
-        value=_chip_value(filter_),
-        url=url,
-    )
-
-
-def _chip_value(condition: Condition) -> str:
-    if condition.operator in conditions.NO_VALUE:
-        return ""
-    match condition:
-        case Condition(ColumnField("latency_ms"), _, int() | float() as value):
-            return formats.duration(float(value))
-        case Condition(ColumnField("started_at" | "ended_at"), _, int(value)):
-            return formats.exact_us(value)
-        case Condition(ColumnField("trace_id" | "id" | "parent_id"), _, str(value)):
-            return value if len(value) <= 16 else f"{value[:8]}…{value[-4:]}"
-        case _:
-            return formats.literal(condition.value)[:120]
 
 
 def _times(address: CallsAddress) -> tuple[Link, ...]:

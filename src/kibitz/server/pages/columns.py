@@ -118,7 +118,9 @@ class Adder:
         key = (type(value), value)
         found = self._known.get(key)
         if found is None:
-            text = text_values.format(self._field, value)
+            # Nearly all cells are numbers, and a page has hundreds.
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            text = repr(value) if is_number else text_values.format(self._field, value)
             found = self._before + addresses.quoted(text) + self._after
             self._known[key] = found
         return found

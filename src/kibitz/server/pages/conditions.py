@@ -27,6 +27,7 @@ from kibitz.query.nodes import (
     Field,
     In,
     Literal_,
+    Matches,
     Node,
     Not,
     Or,
@@ -200,6 +201,17 @@ def combined(found: Sequence[Filter], more: Sequence[Filter]) -> tuple[Filter, .
         more = (Clause(node, to_texts(more)[0]),)
     fitting += [each for each in more if each not in fitting]
     return tuple(fitting)
+
+
+def searches(node: Node) -> bool:
+    """Whether a condition looks for text within texts."""
+    match node:
+        case And(below) | Or(below):
+            return any(map(searches, below))
+        case Not(below):
+            return searches(below)
+        case _:
+            return isinstance(node, Contains | Matches)
 
 
 def mentioned(node: Node) -> Iterator[Field]:
