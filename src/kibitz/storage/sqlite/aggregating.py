@@ -99,7 +99,13 @@ def _scanned(
     places = Places(connection, query.project, compiler)
     keys = [places.key(key) for key in query.group_by]
     readings = [places.place(place) for place in wanted]
-    columns = [column for each in (*keys, *readings) for column in each.columns] or [Sql("1")]
+    columns = [column for each in (*keys, *readings) for column in each.columns]
+    width = sum(len(key.columns) for key in keys)
+    grouping = ""
+    if not wanted:
+        # Where rows are only counted, SQLite is the quicker one.
+        columns.append(Sql("count(*)"))
+        grouping = f"GROUP BY {', '.join(map(str, range(1, width + 1)))}" if width else ""
     source = lead
     joins = compiler.joins
     if query.over == "feedback":
@@ -111,18 +117,37 @@ def _scanned(
         source,
         *joins,
         Sql(f"WHERE {condition.text}", condition.params),
+        Sql(grouping),
     ]
     params: tuple[Param, ...] = tuple(
         param for each in (*columns, *pieces) for param in each.params
     )
     rows = connection.execute(" ".join(piece.text for piece in pieces), params)
-    width = sum(len(key.columns) for key in keys)
     loading = _Loading(readings, width, [place in named for place in wanted])
-    groups = _decoded(loading.groups(rows), keys)
+    groups = _decoded(loading.groups(rows) if wanted else _counted(rows), keys)
     if not query.group_by and not groups:
         groups[()] = Grouped(len(wanted))
     loading.name(groups.values())
     return _measured(query, groups, wanted)
+
+
+def _counted(rows: sqlite3.Cursor) -> dict[Raw, Grouped]:
+    """Groups that only have a count."""
+    groups: dict[Raw, Grouped] = {}
+    for *key, count in rows:
+        _check_groups(len(groups) + 1)
+        group = groups[tuple(key)] = Grouped(0)
+        group.rows = count
+    return groups
+
+
+def _check_groups(number: int) -> None:
+    if number > nodes.MAX_GROUPS:
+        raise QueryError(
+            f"group_by makes more than {nodes.MAX_GROUPS:,} groups; group by something that "
+            "fewer values have, or add a condition",
+            at="group_by",
+        )
 
 
 def _feedback(
@@ -189,12 +214,7 @@ class _Loading:
                 group.rows += len(its)
                 self._take(group, its)
             numbers += len(chunk) * places
-            if len(groups) > nodes.MAX_GROUPS:
-                raise QueryError(
-                    f"group_by makes more than {nodes.MAX_GROUPS:,} groups; group by something that "
-                    "fewer values have, or add a condition",
-                    at="group_by",
-                )
+            _check_groups(len(groups))
             if numbers > MAX_NUMBERS:
                 raise QueryError(
                     f"the measures need more than {MAX_NUMBERS:,} values; add a condition, such as on "
