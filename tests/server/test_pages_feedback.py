@@ -15,6 +15,7 @@ from markup import Element
 from sites import EVIL, PATH, START, Counting, Site, judged, part, served, write
 
 from kibitz.base import clock
+from kibitz.server.pages import feedback
 from kibitz.storage import sqlite
 
 SCORES = (0.05, 0.11, 0.5, 0.52, 0.9, 1.0, 1.0)
@@ -226,6 +227,39 @@ def test_many_types_draw_their_charts_when_they_are_asked_for(site: Site) -> Non
         assert drawn["id"] == each["id"]
         assert drawn.all("svg")
         assert site.page(each.one("h2").one("a")["href"]).one("h1").text == each.one("h2").text
+
+
+def test_very_many_judgements_are_shown_from_sums_by_their_calls(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback, "AT_ONCE_CALLS", 0)
+    scored(site)
+    write(
+        site,
+        part("later", 86_400),
+        judged("later", "score", {"value": 0.3}, author="ana"),
+        judged(
+            "later", "score", {"value": 0.7}, author="bo", created_at=START + timedelta(hours=1)
+        ),
+        *(judged(f"c{n}", "ok", {"value": n > 0}) for n in range(4)),
+        *(judged(f"c{n}", "tone", {"value": "kind"}) for n in range(2)),
+    )
+
+    waiting = card(site, "score")
+    shown = site.page(waiting["hx-get"]).one("article")
+
+    bars = marks(chart(shown, "Distribution"))
+    counts = [int(re.search(r": ([\d,]+) judgement", said)[1]) for said, _ in bars]  # type: ignore[index] all say it
+    assert sum(counts) == len(SCORES) + 1
+    assert [len(ids(site.page(url))) for _, url in bars] == counts
+    days = marks(chart(shown, "score, By day of the call"))
+    assert [ids(site.page(url)) for _, url in days][1:] == [{"later"}]
+    assert "8 calls" in shown.text
+    everybody = whiskers(site.page(shown.link("Compare authors")["href"]))
+    assert ids(site.page(everybody["ana"][2])) == {"later"}
+    truths = parts(site.page(card(site, "ok")["hx-get"]))
+    assert {name: count for name, (count, _) in truths.items()} == {"yes": 3, "no": 1}
+    assert parts(site.page(card(site, "tone")["hx-get"]))["kind"][0] == 2
 
 
 def test_leaves_of_a_type_each_have_an_address(site: Site) -> None:

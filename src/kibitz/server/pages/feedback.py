@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from kibitz.base import clock, judgements, refs
 from kibitz.base.errors import NotFound, UsageError
-from kibitz.base.records import Feedback, ScoreColumn
+from kibitz.base.records import Aggregation, Feedback, ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import FeedbackField, FeedbackQuery
 from kibitz.server.pages import addresses, feedback_links, feedback_rows, figures, formats, frames
@@ -54,8 +54,8 @@ class Drawn:
 
     distribution: Distribution
     trend: Trend
-    groups: Groups
-    """By author, or by version where a program judges."""
+    groups: Groups | None
+    """By author, or by version where a program judges; not of very many, where it would take long."""
     judged: tuple[tuple[str, str], ...]
     """How many authors and versions, in words."""
 
@@ -76,6 +76,8 @@ class Card:
     """Calls that have it."""
     url: str
     """Its own page."""
+    by_author_url: str
+    """The same, its authors beside each other."""
     figures_url: str
     """Where its charts come from where they are not here yet."""
     judged_url: str
@@ -166,7 +168,7 @@ def send_card(request: AnyRequest, segment: FromPath[str], type_: FromPath[str])
         raise no_feedback(project, name)
     card = _card(project, columns, time)
     leaf = leaf_of(project, main(columns), since)
-    return frames.send(request, CardPage(card=replace(card, drawn=_draw(store, leaf))))
+    return frames.send(request, CardPage(card=replace(card, drawn=_draw(store, leaf, card.count))))
 
 
 def no_feedback(project: str, type_: str) -> NotFound:
@@ -232,7 +234,9 @@ def _cards(
         card = _card(project, found, time)
         if card.count <= room and len(cards) < AT_ONCE:
             room -= card.count
-            card = replace(card, drawn=_draw(store, leaf_of(project, main(found), since)))
+            card = replace(
+                card, drawn=_draw(store, leaf_of(project, main(found), since), card.count)
+            )
         cards.append(card)
     return tuple(cards)
 
@@ -248,6 +252,7 @@ def _card(project: str, columns: Sequence[ScoreColumn], time: str) -> Card:
         source=source_of(column.type),
         count=max(each.count for each in columns),
         url=address(path, time=time),
+        by_author_url=address(path, by="author", time=time),
         figures_url=address(f"{path}/figures", time=time),
         judged_url=feedback_links.judged(leaf),
         missing_url=feedback_links.missing(leaf),
@@ -265,15 +270,32 @@ def _card(project: str, columns: Sequence[ScoreColumn], time: str) -> Card:
     )
 
 
-def _draw(store: Store, leaf: Leaf) -> Drawn:
-    whole = store.calls.aggregate(figures.whole(leaf))
-    days = store.calls.aggregate(figures.by(leaf, "day", figures.MAX_POINTS))
+def drawn(store: Store, leaf: Leaf, count: int) -> tuple[Leaf, Aggregation, Aggregation]:
+    """How a leaf is spread and how it went by day.
+
+    Of very many judgements the sums that the store keeps are asked, which know calls only; the leaf that comes
+    back says so.
+    """
+    if count <= AT_ONCE_CALLS or leaf.since is not None:
+        whole = store.calls.aggregate(figures.whole(leaf))
+        return leaf, whole, store.calls.aggregate(figures.by(leaf, "day", figures.MAX_POINTS))
+    leaf = replace(leaf, several=False, of_calls=True)
+    whole, days = (store.calls.aggregate(each) for each in figures.kept(leaf))
+    return leaf, figures.as_whole(leaf, whole), days
+
+
+def _draw(store: Store, leaf: Leaf, count: int) -> Drawn:
+    leaf, whole, days = drawn(store, leaf, count)
     grouped = "version" if leaf.type.startswith(judgements.RUNNABLE) else "author"
-    groups = store.calls.aggregate(figures.by(leaf, grouped, AUTHORS))
+    groups: Groups | None = None
+    if not leaf.of_calls:
+        groups = figures.groups(
+            leaf, store.calls.aggregate(figures.by(leaf, grouped, AUTHORS)), grouped
+        )
     return Drawn(
         distribution=figures.distribution(leaf, whole),
         trend=figures.trend(leaf, days, "day"),
-        groups=figures.groups(leaf, groups, grouped),
+        groups=groups,
         judged=figures.judged(whole),
     )
 

@@ -10,7 +10,7 @@ from kibitz.base import clock, refs
 from kibitz.base.errors import RefError
 from kibitz.base.records import ScoreColumn
 from kibitz.query import fields
-from kibitz.query.nodes import ColumnField, FeedbackField, Literal_, Over
+from kibitz.query.nodes import ColumnField, FeedbackField, Field, Literal_, Over
 from kibitz.server.pages import addresses, formats
 from kibitz.server.pages.addresses import CallsAddress
 from kibitz.server.pages.conditions import Condition
@@ -31,6 +31,8 @@ class Leaf:
     """Whether several authors may have judged one call; then a call counts where any of them said so."""
     since: datetime | None = None
     """What was said before does not count."""
+    of_calls: bool = False
+    """Whether calls are counted, each by what was said of it last and on the day that it started."""
 
     @property
     def label(self) -> str:
@@ -110,7 +112,14 @@ def between(leaf: Leaf, low: float, high: float, *, closed: bool) -> str:
 
 def within(leaf: Leaf, start: datetime, end: datetime) -> str:
     """The calls of which it was said within this time."""
-    field = FeedbackField(leaf.type, over=_over(leaf), part="created_at")
+    field: Field = FeedbackField(leaf.type, over=_over(leaf), part="created_at")
+    if leaf.of_calls:
+        field = ColumnField("started_at")
+        start_us, end_us = clock.to_us(start), clock.to_us(end)
+        judged_ = Condition(FeedbackField(leaf.type, leaf.path), "has")
+        return _calls(
+            leaf, judged_, Condition(field, "gte", start_us), Condition(field, "lt", end_us)
+        )
     return _calls(
         leaf,
         Condition(field, "gte", clock.to_us(start)),

@@ -113,10 +113,11 @@ def show_type(request: AnyRequest, segment: FromPath[str], type_: FromPath[str])
     by = _by(request)
     column = _column(request, columns)
     leaf = feedback.leaf_of(project, column, since)
-    whole = store.calls.aggregate(figures.whole(leaf))
-    compared = store.calls.aggregate(
-        figures.by(leaf, by, figures.MAX_POINTS if by in figures.WIDTHS else GROUPS)
-    )
+    count = max(each.count for each in columns)
+    shown, whole, compared = feedback.drawn(store, leaf, count)
+    if by != "day":
+        most = figures.MAX_POINTS if by == "hour" else GROUPS
+        compared = store.calls.aggregate(figures.by(leaf, by, most))
     author = request.query_params.get("author", "")
     cursor = request.query_params.get("cursor")
     said = store.feedback.query(
@@ -164,8 +165,10 @@ def show_type(request: AnyRequest, segment: FromPath[str], type_: FromPath[str])
             judged_url=feedback_links.judged(leaf),
             missing_url=feedback_links.missing(leaf),
             lowest_url=feedback_links.lowest(leaf) if leaf.kind != "text" else "",
-            distribution=figures.distribution(leaf, whole),
-            trend=figures.trend(leaf, compared, by) if by in ("day", "hour") else None,
+            distribution=figures.distribution(shown, whole),
+            trend=figures.trend(shown if by == "day" else leaf, compared, by)
+            if by in ("day", "hour")
+            else None,
             groups=figures.groups(leaf, compared, by) if by not in ("day", "hour") else None,
             rows=tuple(_said(project, each) for each in said.items),
             author=author,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from msgspec import structs
+
 from kibitz.base import clock, reactions, refs
 from kibitz.base.errors import RefError
 from kibitz.base.records import Aggregation, Category, Group, Measured
@@ -176,6 +178,45 @@ def _main(leaf: Leaf, place: Place) -> Measure:
             return Values(place, 1)
 
 
+def kept(leaf: Leaf) -> tuple[AggregateQuery, AggregateQuery]:
+    """Asks for the spread and the days of a leaf of very many calls, from sums that a store keeps.
+
+    They know of each call what was said of it last, by the day that it started.
+    """
+    place = FeedbackField(leaf.type, leaf.path)
+    measures: tuple[Measure, ...] = (Count(place),)
+    match leaf.kind:
+        case "number":
+            moments = (OfNumbers("mean", place), OfNumbers("sd", place))
+            measures += (Histogram(place, BINS), *moments)
+        case "bool":
+            measures += (Share(place), Values(place, 2))
+        case "text":
+            measures += (Values(place, MOST),)
+    return (
+        AggregateQuery(project=leaf.project, measures=measures),
+        AggregateQuery(
+            project=leaf.project,
+            group_by=(TimeKey("day"),),
+            measures=(Count(place), _main(leaf, place)),
+        ),
+    )
+
+
+def as_whole(leaf: Leaf, found: Aggregation) -> Aggregation:
+    """The answer to the first of `kept` as one to `whole`; what sums do not know is nothing there."""
+    nothing = Measured(n=0)
+    (group,) = found.groups
+    count, *rest = group.measures
+    measures = [count, nothing, nothing, *rest]
+    if leaf.kind == "number":
+        spread, mean, sd = rest
+        measures = [count, nothing, nothing, spread, nothing, mean, sd, *[nothing] * 5]
+    elif leaf.kind == "text":
+        measures.append(nothing)
+    return structs.replace(found, groups=[structs.replace(group, measures=measures)])
+
+
 def _query(leaf: Leaf, keys: tuple[Key, ...], measures: tuple[Measure, ...]) -> AggregateQuery:
     return AggregateQuery(
         project=leaf.project,
@@ -298,6 +339,8 @@ def _truths(leaf: Leaf, measures: Sequence[Measured]) -> Distribution:
 def _texts(leaf: Leaf, measures: Sequence[Measured]) -> Distribution:
     _, _, _, values, different = measures
     several = formats.count(int(different.value or 0), "different text")
+    if different.value is None:
+        several = formats.count(int(measures[0].value or 0), "text")
     # Where hardly anything is said twice, as in notes, bars would all be one high.
     if values.other and (not values.categories or values.categories[0].n * 20 < values.n):
         return Distribution(said=(("", several),))
@@ -360,6 +403,8 @@ def judged(found: Aggregation) -> tuple[tuple[str, str], ...]:
     if not found.groups:
         return ()
     count, authors, versions = (int(each.value or 0) for each in found.groups[0].measures[:3])
+    if not authors:
+        return (("", formats.count(count, "call")), ("each as it was judged", "last"))
     said = [("", formats.count(count, "judgement")), ("by", formats.count(authors, "author"))]
     if versions > 1:
         said.append(("", formats.count(versions, "version")))
@@ -375,7 +420,7 @@ def trend(leaf: Leaf, found: Aggregation, unit: Literal["day", "hour"]) -> Trend
             continue
         points.append(_point(leaf, unit, at, group))
     points = sorted(points, key=lambda each: each.at)[-MAX_POINTS:]
-    title = f"By {unit}"
+    title = "By day of the call" if leaf.of_calls else f"By {unit}"
     if not points:
         return Trend(title=title, said=(("", "nothing said"),))
     if leaf.kind == "bool":
