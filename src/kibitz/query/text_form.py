@@ -231,6 +231,12 @@ class _Cursor:
     def _mistake(self, token: Token, says: str, suggestion: str | None = None) -> QueryError:
         return text_tokens.mistake(self._text, token.at, says, suggestion)
 
+    def _at_in(self, token: Token, position: object) -> int:
+        """Where a character of a token stands in the text; its beginning, where escapes move it."""
+        first = token.at + (token.kind == "text")
+        is_plain = self._text[first : first + len(token.text)] == token.text
+        return first + position if is_plain and isinstance(position, int) else token.at
+
 
 class _Parser(_Cursor):
     """Parses one text; counts what it holds."""
@@ -401,12 +407,6 @@ class _Parser(_Cursor):
                 self._text, self._at_in(token, error.facts.get("position")), error.message
             ) from error
         return Matches(field, text, folded)
-
-    def _at_in(self, token: Token, position: object) -> int:
-        """Where a character of a token stands in the text; its beginning, where escapes move it."""
-        first = token.at + (token.kind == "text")
-        is_plain = self._text[first : first + len(token.text)] == token.text
-        return first + position if is_plain and isinstance(position, int) else token.at
 
     def _value(self, field: Operand, *, equality: bool) -> Literal_:
         if _is_whole(field) and not self._token.says("null"):
