@@ -92,7 +92,9 @@ def _measure(draw: Any, places: Any, over: str) -> nodes.Measure:
 
 def _query(draw: Any, project: str, places: Any) -> nodes.AggregateQuery:
     over = draw.choice(["calls", "calls", "feedback"])
-    measures = tuple(_measure(draw, places, over) for _ in range(draw.randrange(1, 5)))
+    measures = tuple(
+        dict.fromkeys(_measure(draw, places, over) for _ in range(draw.randrange(1, 5)))
+    )
     further: dict[str, Any] = {}
     if over == "feedback":
         said = clock.to_us(draw.moment())
