@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kibitz.base import usage
@@ -92,6 +92,7 @@ anything = st.recursive(
 
 
 @given(anything, anything, anything)
+@settings(deadline=None)
 def test_nothing_makes_it_fail_and_what_it_says_can_be_stored(
     counts: Any, model: Any, cost: Any
 ) -> None:

@@ -233,6 +233,7 @@ GOOD = "not (op = answer and feedback.grounded.output.score < 0.5) or size(outpu
 
 
 @given(st.integers(0, len(GOOD)))
+@settings(deadline=None)
 def test_a_place_is_around_the_cursor_and_what_is_offered_can_be_read(at: int) -> None:
     found = completion.complete(GOOD, at, Project(), NOW)
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kibitz.base.errors import QueryError
@@ -84,6 +84,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=10).map("".join), st.text("abc.(é\\\n1", max_size=20))
+@settings(deadline=None)
 def test_it_is_in_whatever_a_pattern_is_found_in(pattern: str, text: str) -> None:
     try:
         compiled = patterns.compile(pattern)
@@ -96,6 +97,7 @@ def test_it_is_in_whatever_a_pattern_is_found_in(pattern: str, text: str) -> Non
 
 
 @given(st.lists(PIECES, max_size=8).map("".join))
+@settings(deadline=None)
 def test_what_is_wrong_is_said_with_its_place(pattern: str) -> None:
     try:
         patterns.check(pattern)
