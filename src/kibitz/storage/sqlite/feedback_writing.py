@@ -81,6 +81,10 @@ class FeedbackWriter:
     _pending: dict[tuple[int, str], _Pending] = field(
         default_factory=dict[tuple[int, str], _Pending]
     )
+    _answers: defaultdict[tuple[int, int | None, int | None], list[_Pending]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """The answers to specifications among them, by type and target."""
     _sums: ScoreSums = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +102,7 @@ class FeedbackWriter:
         else:
             target = self.names.ref(self.connection, item.target_ref)
         type_pk = self.names.type(self.connection, project, item.type)
-        self._pending[key] = _Pending(
+        pending = self._pending[key] = _Pending(
             project,
             item,
             type_pk,
@@ -107,6 +111,8 @@ class FeedbackWriter:
             target,
             self.names.author(self.connection, project, item.author, item.author_kind),
         )
+        if item.annotation_ref is not None:
+            self._answers[type_pk, call, target].append(pending)
 
     def about(self, project: int, feedback_id: str) -> Said | None:
         """Who has said a feedback and about what, also in this transaction; None where it has not arrived."""
@@ -142,15 +148,15 @@ class FeedbackWriter:
             )
             if (project, feedback_id) not in self._pending
         ]
+        here = (mine.type, mine.call, mine.target)
         others += [
-            (each.item.id, each.author, each.item.created_at)
-            for each in self._pending.values()
-            if each.item.retracts is None
-            and (each.type, each.call, each.target) == (mine.type, mine.call, mine.target)
+            (each.item.id, each.author, each.item.created_at) for each in self._answers[here]
         ]
         newest = max(others, key=lambda each: each[2])
         if newest[2] == item.created_at:
             newest = (item.id, mine.author, item.created_at)
+        # The others do not stand any more: a batch of many answers to one question stays linear.
+        self._answers[here] = [each for each in self._answers[here] if each.item.id == newest[0]]
         for feedback_id, author, _ in others:
             if author != newest[1]:
                 by, kind = STORE
