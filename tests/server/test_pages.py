@@ -31,6 +31,7 @@ from kibitz.query.nodes import FeedbackQuery
 from kibitz.server.pages import (
     addresses,
     assets,
+    bulk,
     call,
     calls,
     errors,
@@ -893,6 +894,7 @@ PAGES: tuple[Any, ...] = (
     calls.RowsPage,
     calls.CountPage,
     calls.DrawerPage,
+    bulk.BulkPage,
     call.CallPage,
     call.PanePage,
     feedback.FeedbackPage,

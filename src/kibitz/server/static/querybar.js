@@ -18,6 +18,7 @@ const results = () => document.getElementById("results");
 
 let timer = 0;
 let control = null;
+let refused = null; // The text that could not be asked.
 let elsewhere = null; // What the bar held when a click elsewhere asked for the list.
 
 function address() {
@@ -38,7 +39,8 @@ async function ask(typing) {
   try {
     const response = await fetchPart(url, "results", { signal: mine.signal, headers: typing ? { "kibitz-typing": "1" } : {} });
     if (response.status === 204) {
-      if (box.value === text) showFlaw();
+      refused = text;
+      showFlaw();
       return;
     }
     if (!response.ok && response.status !== 400) {
@@ -126,7 +128,8 @@ async function complete() {
     });
     if (!response.ok || box.value !== text) return;
     const answer = await response.json();
-    wrong = answer.error ?? null;
+    wrong = answer.error ? { ...answer.error, text } : null;
+    showFlaw();
     span = [fromCharacters(text, answer.from), fromCharacters(text, answer.to)];
     items = document.activeElement === box ? answer.items.filter((each) => each.text !== text.slice(...span)) : [];
     drawOffers();
@@ -202,10 +205,11 @@ function onKey(event) {
 
 // A mistake while somebody types: in words, and with a caret below its place.
 
+// Two answers tell of it, whichever comes first: that the text cannot be asked, and why.
 function showFlaw() {
-  if (!wrong) return;
-  const { message, position, length, suggestion } = wrong;
   const text = box.value;
+  if (wrong?.text !== text || refused !== text) return;
+  const { message, position, length, suggestion } = wrong;
   flaw.querySelector("[data-says]").textContent = message;
   const mend = flaw.querySelector("button");
   mend.hidden = !suggestion;
@@ -218,7 +222,7 @@ function showFlaw() {
 }
 
 function hideFlaw() {
-  wrong = null;
+  refused = null;
   flaw.hidden = true;
   caret.hidden = true;
 }
