@@ -252,7 +252,8 @@ def test_texts_are_marked_corrected_and_ranked_by_keys(browser: Browser, site: S
 
         corrected = panel.get_by_label("better, corrected")
         corrected.fill(OUTPUT.replace("two days", "one week"))
-        expect(panel.locator(".diff del")).to_have_text(["two", "days."])
+        expect(panel.locator(".diff del")).to_have_text("two days.")
+        expect(panel.locator(".diff ins")).to_have_text("one week.")
         corrected.press("Control+Enter")
         expect(page.locator("#feedback .judgement-annotation")).to_have_count(3)
 

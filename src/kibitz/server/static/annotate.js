@@ -237,19 +237,33 @@ function difference(before, after) {
   return parts;
 }
 
+// Changes that only white space parts are read as one: all that went, then all that came.
+function hunks(parts) {
+  const found = [];
+  let [gone, come, gap] = ["", "", ""];
+  const flush = () => {
+    found.push(["del", gone], ["ins", come], ["", gap]);
+    [gone, come, gap] = ["", "", ""];
+  };
+  for (const [kind, words] of parts) {
+    if (kind === "del") [gone, come, gap] = [gone + gap + words, come + gap, ""];
+    else if (kind === "ins") [gone, come, gap] = [gone + gap, come + gap + words, ""];
+    else if ((gone || come) && /^\s+$/.test(words)) gap += words;
+    else {
+      flush();
+      found.push(["", words]);
+    }
+  }
+  flush();
+  return found.filter(([, words]) => words);
+}
+
 function drawDifference(area) {
   const place = area.parentElement.querySelector(".diff");
   const same = area.value === area.dataset.source.replaceAll("\r\n", "\n");
   place.hidden = same;
   if (same) return;
-  const nodes = [];
-  for (const [kind, words] of difference(area.dataset.source, area.value)) {
-    if (!words) continue;
-    const last = nodes.at(-1);
-    if (last && last.kind === kind) last.words += words;
-    else nodes.push({ kind, words });
-  }
-  place.replaceChildren(...nodes.map(({ kind, words }) => {
+  place.replaceChildren(...hunks(difference(area.dataset.source, area.value)).map(([kind, words]) => {
     if (!kind) return document.createTextNode(words);
     const element = document.createElement(kind);
     element.textContent = words;
