@@ -314,7 +314,10 @@ class _Kept:
                 raise _Unknown
 
     def _of_scores(
-        self, measure: nodes.Measure, scores: _Scores, bins: tuple[list[float], bool] | None
+        self,
+        measure: nodes.Measure,
+        scores: _Scores,
+        bins: tuple[list[float], dict[float, int]] | None,
     ) -> Measured:
         match measure:
             case nodes.Count():
@@ -344,11 +347,11 @@ class _Kept:
 
     def _edges(
         self, measure: nodes.Histogram, groups: Iterable[_Scores]
-    ) -> tuple[list[float], bool]:
-        """The edges of the bins, and whether all numbers are whole."""
+    ) -> tuple[list[float], dict[float, int]]:
+        """The edges of the bins, and which one each bucket is in."""
         every = list(groups)
         if sum(each.numbers - each.infinite for each in every) == 0:
-            return [], True
+            return [], {}
         if self._query.where is not None:
             # The extremes of a part of the days are not kept.
             raise _Unknown
@@ -356,9 +359,8 @@ class _Kept:
         low, high = self._extremes(self._series[measure.place])
         whole = not any(each.fractions for each in every)
         edges = aggregation_bins.edges(low, high, whole=whole, most=measure.bins)
-        for bucket in {bucket for each in every for bucket in each.buckets}:
-            _bin_of(bucket, edges, whole, low, high)
-        return edges, whole
+        buckets = {bucket for each in every for bucket in each.buckets}
+        return edges, {each: _bin_of(each, edges, whole, low, high) for each in buckets}
 
     def _extremes(self, series: int) -> tuple[float, float]:
         """The smallest and the largest number, each from its end of the index by value."""
@@ -416,13 +418,10 @@ def _categories(scores: _Scores) -> Counter[Value]:
     return values
 
 
-def _spread(scores: _Scores, edges: list[float], whole: bool) -> Measured:
+def _spread(scores: _Scores, edges: list[float], bins: dict[float, int]) -> Measured:
     counts = [0] * max(len(edges) - 1, 0)
     for bucket, n in scores.buckets.items():
-        # The first number that may be in it: the bucket as a whole is in the same bin.
-        first = math.ceil(bucket) if whole else bucket
-        place = aggregation_bins.place(max(first, edges[0]), edges)
-        counts[place] += n
+        counts[bins[bucket]] += n
     named, other = aggregation_tallies.frequent(_categories(scores), nodes.SHOWN_CATEGORIES)
     return Measured(
         n=scores.values,
@@ -433,15 +432,17 @@ def _spread(scores: _Scores, edges: list[float], whole: bool) -> Measured:
     )
 
 
-def _bin_of(bucket: float, edges: list[float], whole: bool, low: float, high: float) -> None:
-    """Make sure that all numbers which may be in a bucket are in one bin."""
+def _bin_of(bucket: float, edges: list[float], whole: bool, low: float, high: float) -> int:
+    """The bin that all numbers are in which may be in a bucket; the sums cannot tell where these are several."""
     first = max(bucket, low)
     end = math.nextafter(aggregating_sums.bucket_end(bucket), -math.inf)
     last = max(first, min(end, high))
     if whole:
         first, last = math.ceil(first), max(math.ceil(first), math.floor(last))
-    if aggregation_bins.place(first, edges) != aggregation_bins.place(last, edges):
+    found = aggregation_bins.place(first, edges)
+    if found != aggregation_bins.place(last, edges):
         raise _Unknown
+    return found
 
 
 def _conjuncts(where: Node | None) -> list[Any]:
