@@ -202,3 +202,73 @@ def test_a_search_gives_what_the_reference_says(
             expected = reference.run(query, records)
             assert _paged(store, query) == expected, query
             assert store.calls.count(project, query.where).count == len(expected), query
+
+
+def test_a_search_says_how_it_is_answered(store: SqliteStore) -> None:
+    project = f"s{next(_numbers)}"
+    calls = [
+        CallPart(id=f"c{n}", started_at=written.EPOCH, inputs={"q": "the brown foxes of 日本語"})
+        for n in range(3)
+    ]
+    store.ingest.write(Batch(project=project, calls=calls))
+
+    def way(text: str) -> str:
+        return store.search.cost(project, Contains(PathField("inputs"), text)).way
+
+    assert store.search.cost(project, None).way == "none"
+    assert store.search.cost(project, Compare(ColumnField("op"), "eq", "x")).way == "none"
+    assert store.search.cost(project, Contains(PathField("inputs"), " brown ")).waiting == 3
+    _index(store, project, 100)
+
+    assert [way(text) for text in (" brown ", "rown", "日本", "-")] == [
+        "index",
+        "scan",
+        "scan",
+        "scan",
+    ]
+    assert store.search.set_level(project, "substrings").waiting == 3
+    _index(store, project, 100)
+    assert [way(text) for text in (" brown ", "rown", "日本", "-")] == [
+        "index",
+        "index",
+        "index",
+        "scan",
+    ]
+    store.search.set_level(project, "off")
+    assert [way(text) for text in (" brown ", "rown")] == ["scan", "scan"]
+    found = store.search.status(project)
+    assert (found.level, found.calls, found.waiting) == ("off", 3, 0)
+
+
+def test_only_what_the_index_names_is_read(store: SqliteStore) -> None:
+    """A part of a rare word is found in a few of many calls without a look at the others."""
+    project = f"s{next(_numbers)}"
+    calls = [
+        CallPart(
+            id=f"c{n}",
+            started_at=written.EPOCH + timedelta(seconds=n),
+            inputs={"q": f"common words and {'quizzical' if n % 500 == 7 else 'usual'} ones"},
+        )
+        for n in range(3000)
+    ]
+    store.ingest.write(Batch(project=project, calls=calls))
+    _set_level(store, project, words.SUBSTRINGS)
+    while store.search.index_some(1000, project):
+        pass
+    looked_at = 0
+    with store.calls._readers.reading() as connection:
+
+        def count() -> None:
+            nonlocal looked_at
+            looked_at += 100
+
+        pk = names.project_pk(connection, project)
+        connection.set_progress_handler(count, 100)
+        for text in ("uizzic", "and quizz", "quizzical o"):
+            query = CallQuery(project=project, where=Contains(PathField("inputs"), text))
+            hits, _ = planning.page(connection, pk, query)
+            assert len(hits) == 6, text
+        connection.set_progress_handler(None, 0)
+
+    # Looking at each of them takes some twenty steps.
+    assert looked_at < 15_000

@@ -1,4 +1,4 @@
-"""What a store does for itself in quiet moments: the word index is brought up to date.
+"""What a store does for itself in quiet moments: the text index is brought up to date.
 
 A process that serves a store runs one `Upkeep`. It works in small steps that give way to writers, so a
 burst of calls is stored first and indexed after.
@@ -16,7 +16,7 @@ from kibitz.storage.sqlite.ingest import SqliteIngest
 _logger = logging.getLogger("kibitz.storage")
 
 CALLS_PER_STEP = 400
-"""So many hold the write lock for some 50 ms."""
+"""So many hold the write lock for some 50 ms, and for some 150 where parts of words are indexed too."""
 _IDLE_S = 0.25
 _LONGEST_WAIT_NS = 5_000_000_000
 """However much is written, one step is made so often."""
