@@ -22,7 +22,13 @@ SCHEMAS: list[dict[str, Any]] = [
     {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True, "maxItems": 2},
     {"type": "string", "minLength": 3, "maxLength": 200},
     {"type": "array", "format": "ranking", "items": {"enum": ["a", "b"]}},
-    {"type": "array", "format": "spans", "field": "inputs.question", "labels": ["x"], "maxItems": 4},
+    {
+        "type": "array",
+        "format": "spans",
+        "field": "inputs.question",
+        "labels": ["x"],
+        "maxItems": 4,
+    },
     {"format": "correction", "field": "output"},
 ]
 BEYOND: list[dict[str, Any]] = [

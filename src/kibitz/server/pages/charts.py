@@ -20,6 +20,8 @@ LEAST_BAR = 1.5
 MAX_TIME_TICKS = 5
 _GREAT = 1e300
 """Beyond this there is no room for air: the sums would be infinite."""
+_SMALL = 1e-290
+"""What differs by less is one number: it could not be parted."""
 
 Anchor = Literal["start", "middle", "end"]
 
@@ -156,8 +158,8 @@ def widened(low: float, high: float) -> Scale:
         return Scale(0.0, 1.0)
     if max(abs(low), abs(high)) > _GREAT:
         return Scale(low, high) if high > low else Scale(-abs(low), abs(low))
-    if high - low <= abs(high) * 1e-9:
-        around = abs(low) * 0.1 or 1.0
+    if high - low <= max(abs(high) * 1e-9, _SMALL):
+        around = max(abs(low) * 0.1, _SMALL) if abs(low) > _SMALL else 1.0
         low, high = low - around, high + around
     size = step(low, high, 4)
     bottom = math.floor(low / size + 1e-9) * size
