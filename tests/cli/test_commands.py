@@ -23,7 +23,20 @@ def test_the_version_is_the_packages(run: Run) -> None:
 
 
 def test_the_commands_are_these() -> None:
-    assert NAMES == ["calls", "demo", "doctor", "import", "serve"]
+    assert NAMES == [
+        "bulk",
+        "calls",
+        "demo",
+        "doctor",
+        "export",
+        "import",
+        "index",
+        "reindex",
+        "serve",
+        "specs",
+        "stats",
+        "views",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
