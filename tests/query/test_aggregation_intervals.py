@@ -46,6 +46,17 @@ def test_the_expansion_goes_on_where_the_sum_ends() -> None:
         )
 
 
+@pytest.mark.parametrize("confidence", [5e-324, 1 - 1e-12, math.nextafter(1.0, 0.0)])
+def test_any_confidence_between_0_and_1_has_an_interval(confidence: float) -> None:
+    for n in (2, 3, 50, 121, 122, 10**6):
+        found = intervals.of_mean(0.0, 1.0, n, confidence)
+        assert found is not None
+        assert all(map(math.isfinite, found))
+    assert intervals.of_share(1, 2, confidence) == pytest.approx(
+        (0.5, 0.5) if confidence < 0.5 else (0.0, 1.0), abs=0.02
+    )
+
+
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
     [

@@ -45,7 +45,8 @@ def of_share(successes: int, n: int, confidence: float) -> tuple[float, float] |
 @lru_cache(maxsize=256)
 def normal(confidence: float) -> float:
     """How many standard deviations around the mean of a normal distribution hold this part of it."""
-    return NormalDist().inv_cdf((1 + confidence) / 2)
+    # Of the tail, which is exact: 1 + confidence may round to 2, where there is no such number.
+    return -NormalDist().inv_cdf((1 - confidence) / 2)
 
 
 @lru_cache(maxsize=4096)
