@@ -28,6 +28,7 @@ from kibitz.base.errors import (
     UsageError,
 )
 from kibitz.base.records import Batch, CallPart, Receipt
+from kibitz.client.bulk import Bulk
 from kibitz.client.delivery import HttpDelivery
 from kibitz.client.http import Connection
 from kibitz.client.reading import RemoteStore
@@ -288,6 +289,21 @@ def test_what_may_not_be_sent_twice_is_not():
             connection.post(dict, "/x", b"{}")
         assert len(seen) == 3
         connection.close()
+
+
+def test_a_delete_is_not_sent_again_by_itself():
+    seen: list[bytes] = []
+
+    def behave(connection: socket.socket, over: threading.Event) -> None:
+        seen.append(read_request(connection))
+
+    with hostile(behave) as url:
+        connection = Connection(url)
+        with pytest.raises(Unavailable):
+            Bulk(connection).delete("app", None, expected=3)
+        connection.close()
+
+    assert len(seen) == 1
 
 
 def test_after_an_answer_that_was_cut_off_the_next_one_is_read_from_its_beginning():

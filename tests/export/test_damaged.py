@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import tracemalloc
 import zipfile
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from kibitz.base.errors import UsageError
 from kibitz.base.records import Batch, CallPart
+from kibitz.export import comma
 from kibitz.export.streams import FORMATS
 
 FORMS = [
@@ -94,3 +96,14 @@ def archive(**members: bytes) -> bytes:
 def test_an_archive_of_something_else_is_named(members: Any, says: str) -> None:
     with opened() as store, pytest.raises(UsageError, match=says):
         imported(store, archive(**members), PROJECT)
+
+
+def test_a_long_cell_takes_little_more_than_itself() -> None:
+    text = 'a""' * 300_000
+    tracemalloc.start()
+    [_, (_, cells)] = comma.read(io.BytesIO(f'id,inputs\r\nx,"{text}"\r\n'.encode()))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert cells == ["x", 'a"' * 300_000]
+    assert most < 10 * len(text)

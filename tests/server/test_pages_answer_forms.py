@@ -170,6 +170,15 @@ def test_marked_lines_become_spans_of_the_text() -> None:
         asked.validate(nowhere, look=look)
 
 
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "[1, NaN]"])
+def test_words_that_json_does_not_have_stay_texts(text: str) -> None:
+    correction = spec({"format": "correction", "field": "summary.n"})
+
+    value = answer_forms.read(correction, {answer_forms.name_of(correction, 0): [text]}, look=look)
+
+    assert value == text
+
+
 def test_unchanged_copy_is_no_correction() -> None:
     asked = spec({"format": "correction"})
     (field,) = answer_forms.fields(asked, look=look)

@@ -19,7 +19,9 @@ from kibitz.testing import serving
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 HEADING = re.compile(r"^### (GET|POST|PUT|PATCH|DELETE) (\S+)$", re.MULTILINE)
-EXAMPLE = re.compile(r"^```http\n(GET|POST|PUT|DELETE) (\S+)\n(?:\n(.*?))?```$", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(
+    r"^```http\n(GET|POST|PUT|DELETE) (\S+)\n(?:\n(.*?))?```$", re.MULTILINE | re.DOTALL
+)
 
 
 def test_every_route_is_documented_and_every_documented_route_is_there(tmp_path: Path):

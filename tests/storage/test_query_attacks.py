@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -9,17 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import injections
+import parts
 import pytest
 import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parts import batch, call
+from parts import batch, call, judgement
 
 from kibitz.base import refs
 from kibitz.base.errors import QueryError, QueryTimeout
 from kibitz.base.records import Batch, CallPart, FeedbackPart
 from kibitz.query import json_form, reference, text_form
-from kibitz.query.nodes import CallQuery, Matches, Node, PathField, SortKey
+from kibitz.query.nodes import (
+    CallQuery,
+    Compare,
+    FeedbackField,
+    FeedbackQuery,
+    Matches,
+    Node,
+    PathField,
+    SortKey,
+)
 from kibitz.query.sql import Compiler
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite.names import ReadCatalog
@@ -167,6 +178,38 @@ def test_a_cursor_of_somebody_else_is_refused(store: SqliteStore) -> None:
     for text in [*injections.TEXTS, "5b5d", "[]", "00", "5b22782227"]:
         with pytest.raises(QueryError, match="cursor"):
             store.calls.query(CallQuery(project=PROJECT, cursor=_as_stored(text)))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [f"[{10**30}, 1]", "[Infinity, 1]", "[NaN, NaN]", "[" * 100_000, "{}", "[1]", "null"],
+)
+def test_a_cursor_that_was_made_up_is_refused(store: SqliteStore, said: str) -> None:
+    by_us = store.calls.query(CallQuery(project=PROJECT, limit=1)).next_cursor
+    assert by_us is not None
+    signed = said.replace("[", f"[{json.loads(bytes.fromhex(by_us))[0]!r}, ".replace("'", '"'), 1)
+    cursors = [said.encode().hex(), signed.encode().hex()]
+
+    for cursor in cursors:
+        with pytest.raises(QueryError, match="cursor"):
+            store.feedback.query(FeedbackQuery(project=PROJECT, cursor=cursor))
+        with pytest.raises(QueryError, match="cursor"):
+            store.bulk.delete(PROJECT, None, expected=0, cursor=cursor)
+    for cursor in cursors[:1] if "1" in said or "NaN" in said else cursors:
+        with pytest.raises(QueryError, match="cursor"):
+            store.calls.query(CallQuery(project=PROJECT, cursor=cursor))
+
+
+def test_very_many_judgements_of_one_author_are_looked_through_once(tmp_path: Path) -> None:
+    opened = sqlite.open_store(tmp_path)
+    feedback = [judgement("c", n, seconds=n, feedback_id=f"f{n}") for n in range(3_000)]
+    opened.ingest.write(batch(calls=[call("c")], feedback=feedback))
+
+    highest = FeedbackField("runnable.x", ("output",), over="max")
+    for number, ids in ((2_999, ["c"]), (2_998, [])):
+        query = CallQuery(project=parts.PROJECT, where=Compare(highest, "eq", number))
+        assert [each.id for each in opened.calls.query(query).items] == ids
+    opened.close()
 
 
 ASKED = 'not (op = answer and feedback.review@0a.mean.x < 0.5) or inputs."a b".0 contains "c" and size(output) in (1, 2) sort latency desc, number(output.x) limit 20'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 import versions
@@ -318,6 +320,37 @@ def test_what_does_not_stand_is_not_corrected(filled):
 
     assert outcome.error is not None
     assert outcome.error.code == "conflict"
+
+
+def test_a_correction_that_is_delivered_again_is_the_same_correction(filled):
+    sent(filled, note("first", feedback_id="n1"))
+    second = note("second", feedback_id="n2", seconds=1, corrects="n1")
+
+    for _ in range(2):
+        [outcome] = filled.feedback.add(PROJECT, [second])
+        assert (outcome.id, outcome.error) == ("n2", None)
+
+    assert [each.id for each in stored(filled, standing=True)] == ["n2"]
+
+
+def test_a_judgement_that_is_refused_begins_no_project(store):
+    [outcome] = store.feedback.add(PROJECT, [note("nobody", feedback_id="n1")])
+
+    assert outcome.error is not None
+    assert outcome.error.code == "unknown_reference"
+    assert store.projects.list() == []
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("type_", ["integer", "number"])
+def test_a_number_that_json_has_no_word_for_corrects_nothing(filled, type_, number):
+    fixed = AnnotationSpec("fixed", {"format": "correction", "field": "output", "type": type_})
+    filled.ingest.write(batch(objects=[fixed.part()]))
+
+    [outcome] = filled.feedback.add(PROJECT, [answer(fixed, number)])
+
+    assert outcome.error is not None
+    assert outcome.error.details["rule"] == "type"
 
 
 def test_feedback_is_found_by_time_id_and_standing(filled):

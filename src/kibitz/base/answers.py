@@ -313,7 +313,8 @@ def _json_type(value: object) -> str:
         case int():
             return "integer"
         case float():
-            return "number"
+            # JSON has no word for those that are not: what is stored is null.
+            return "number" if math.isfinite(value) else "null"
         case str():
             return "string"
         case list():

@@ -38,7 +38,10 @@ class Bulk:
             "whole_traces": whole_traces,
             "cursor": cursor,
         }
-        return self._connection.post(BulkStep, api.CALLS_BULK_DELETE, wire.encode_record(asked))
+        # Not repeated when the connection breaks: calls that nobody counted may match by then.
+        return self._connection.post(
+            BulkStep, api.CALLS_BULK_DELETE, wire.encode_record(asked), repeatable=False
+        )
 
     def add_feedback(
         self,

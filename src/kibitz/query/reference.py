@@ -177,26 +177,17 @@ def standing(field: FeedbackField, record: Recorded) -> list[Feedback]:
         for each, _ in ordered
         if field.type in ("*", each.type) and _is_by(field.version, each)
     ]
-    found: dict[object, Feedback] = {}
-    for index, row in enumerate(rows):
-        if row.retracts is not None:
-            continue
-        collected = row.type in judgements.COLLECTED
-        mine = row.id if collected else None
-        takers = [
-            taken
-            for taken, target in enumerate(rows)
-            if (target.type, _author(target), target.retracts) == (row.type, _author(row), None)
-            and (not collected or target.id == row.id)
-            and any(each.retracts == target.id and each.type == row.type for each in rows)
-        ]
-        if all(taken < index for taken in takers):
-            found[row.type, _author(row), mine] = row
-    return sorted(found.values(), key=rows.index, reverse=True)
+    said = [(index, row) for index, row in enumerate(rows) if row.retracts is None]
+    retracted = {(row.type, row.retracts) for row in rows}
+    taken_back = {_whose(row): index for index, row in said if (row.type, row.id) in retracted}
+    found = {_whose(row): index for index, row in said if index > taken_back.get(_whose(row), -1)}
+    return [rows[index] for index in sorted(found.values(), reverse=True)]
 
 
-def _author(feedback: Feedback) -> tuple[str, str]:
-    return feedback.author, feedback.author_kind
+def _whose(feedback: Feedback) -> object:
+    """What of one author stands in the place of what they said before; of reactions and notes each is its own."""
+    own = feedback.id if feedback.type in judgements.COLLECTED else None
+    return feedback.type, feedback.author, feedback.author_kind, own
 
 
 def _is_by(version: str | None, feedback: Feedback) -> bool:

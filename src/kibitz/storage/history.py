@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from kibitz.base import judgements
@@ -38,8 +39,13 @@ def _corrected(by_id: dict[str, Feedback], about: Feedback) -> set[str]:
     while about.corrects in by_id and about.corrects not in said:
         about = by_id[about.corrects]
         said.add(about.id)
-    found = True
-    while found:
-        found = {row.id for row in by_id.values() if row.corrects in said} - said
-        said |= found
+    corrections: defaultdict[str, list[str]] = defaultdict(list)
+    for row in by_id.values():
+        if row.corrects is not None:
+            corrections[row.corrects].append(row.id)
+    reached = list(said)
+    while reached:
+        found = [each for each in corrections[reached.pop()] if each not in said]
+        said.update(found)
+        reached += found
     return said

@@ -389,9 +389,14 @@ def _read(control: Control, texts: list[str], look: answers.Look | None) -> Any:
 def _loaded(text: str) -> Any:
     """JSON, or the text itself where it is none: what does not fit is said by the rule it breaks."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return text
+
+
+def _no_number(word: str) -> Any:
+    """`NaN` and `Infinity` are words that the reader knows and JSON does not."""
+    raise ValueError(word)
 
 
 def _number(text: str) -> Any:

@@ -47,7 +47,9 @@ def document(described: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
             version=__version__,
             create_examples=False,
             # Only to be unique: Litestar's own is not where one path takes several methods.
-            operation_id_creator=lambda handler, method, path: f"{method} {sorted(handler.paths)} {path}",
+            operation_id_creator=lambda handler, method, path: (
+                f"{method} {sorted(handler.paths)} {path}"
+            ),
         ),
         logging_config=None,
     )

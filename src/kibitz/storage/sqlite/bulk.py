@@ -7,7 +7,6 @@ next step. So an action that is interrupted has done a part of its calls wholly 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,11 +17,11 @@ from typing import TypeVar
 import msgspec
 
 from kibitz.base import clock, ids, refs, wire
-from kibitz.base.errors import Conflict, QueryError
+from kibitz.base.errors import Conflict
 from kibitz.base.records import Batch, BulkCount, BulkStep, FeedbackPart, Rejection
 from kibitz.query.nodes import Node
 from kibitz.storage import statements
-from kibitz.storage.sqlite import deleting, planning
+from kibitz.storage.sqlite import cursors, deleting, planning
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.names import project_pk
@@ -215,16 +214,16 @@ def _json(values: Sequence[int] | Sequence[str]) -> str:
 
 
 def _cursor(place: _Place) -> str:
-    return json.dumps([place.after, place.until, place.action, place.at]).encode().hex()
+    return cursors.write((place.after, place.until, place.action, place.at))
 
 
 def _read_cursor(cursor: str | None) -> _Place:
     if cursor is None:
         return _Place()
-    try:
-        after, until, action, at = json.loads(bytes.fromhex(cursor))
-        return _Place(int(after), int(until), str(action), int(at))
-    except (ValueError, TypeError) as error:
-        raise QueryError(
-            f"cursor {cursor[:40]!r} is not one that Kibitz gave out", at="cursor"
-        ) from error
+    match cursors.read(cursor):
+        case [int(after), int(until), str(action), int(at)] if (
+            clock.FIRST_US <= at <= clock.LAST_US
+        ):
+            return _Place(after, until, action, at)
+        case _:
+            raise cursors.unknown(cursor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from kibitz.base.records import Aggregation, Feedback, FeedbackPart, Page, Score
 from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import FeedbackQuery
 from kibitz.storage import history, statements
-from kibitz.storage.sqlite import aggregating, judging
+from kibitz.storage.sqlite import aggregating, cursors, judging
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.names import project_pk
@@ -102,7 +101,7 @@ class SqliteFeedback:
         cursor = None
         if len(rows) > query.limit:
             last = rows[query.limit - 1]
-            cursor = json.dumps([last[8], last[0]]).encode().hex()
+            cursor = cursors.write((last[8], last[0]))
         return Page(
             items=[feedback_of(query.project, row) for row in rows[: query.limit]],
             next_cursor=cursor,
@@ -215,10 +214,8 @@ def _target(query: FeedbackQuery) -> tuple[str, str]:
 
 
 def _position(cursor: str) -> list[int]:
-    try:
-        created_at, pk = json.loads(bytes.fromhex(cursor))
-        return [int(created_at), int(pk)]
-    except (ValueError, TypeError) as error:
-        raise QueryError(
-            f"cursor {cursor[:40]!r} is not one that Kibitz gave out", at="cursor"
-        ) from error
+    match cursors.read(cursor):
+        case [int(created_at), int(pk)]:
+            return [created_at, pk]
+        case _:
+            raise cursors.unknown(cursor)

@@ -36,11 +36,15 @@ def add(
     kept: list[int] = []
     for index, part in enumerate(parts):
         try:
-            _check(part, known)
+            if part.id not in known.delivered:
+                _check(part, known)
         except KibitzError as error:
             outcomes[index] = FeedbackOutcome(index=index, error=_told(error))
         else:
             kept.append(index)
+    if not kept:
+        # A batch begins its project, and nothing may begin with what is refused.
+        return [outcomes[index] for index in range(len(parts))]
     receipt = ingest.write(Batch(project=project, feedback=[parts[index] for index in kept]))
     for rejection in receipt.rejected:
         index = kept[rejection.index]
@@ -55,20 +59,24 @@ class _Known:
     calls: set[str]
     stands: dict[str, bool]
     """Judgements by id, and whether they stand; also those that come along."""
+    delivered: frozenset[str]
+    """Ids of these judgements that are there already: what they said was looked at then."""
 
 
 def _known(readers: Readers, project: str, parts: Sequence[FeedbackPart]) -> _Known:
     calls = {ref.name for part in parts for ref in _calls(part)}
     earlier = [each for part in parts for each in (part.retracts, part.corrects) if each]
     coming = dict.fromkeys((part.id or "" for part in parts), True)
+    asked = [*earlier, *coming]
     with readers.reading() as connection:
         try:
             pk = project_pk(connection, project)
         except NotFound:
-            return _Known(set(), coming)
+            return _Known(set(), coming, frozenset())
         found = _column(connection, "visible_calls", sorted(calls), pk)
-        rows = connection.execute(_SQL["which_stand"], (_json(earlier), pk)).fetchall()
-    return _Known(found, coming | {feedback_id: stands > 0 for feedback_id, stands in rows})
+        rows = connection.execute(_SQL["which_stand"], (_json(asked), pk)).fetchall()
+    stands = {feedback_id: stands > 0 for feedback_id, stands in rows}
+    return _Known(found, coming | stands, frozenset(stands.keys() & coming.keys()))
 
 
 def _column(connection: sqlite3.Connection, name: str, wanted: list[str], pk: int) -> set[str]:

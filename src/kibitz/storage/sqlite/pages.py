@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from kibitz.base.errors import QueryError
 from kibitz.query.nodes import Node, SortKey
 from kibitz.query.pieces import Param, Sql, joined
 from kibitz.query.sql import Compiler
+from kibitz.storage.sqlite import cursors
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +132,15 @@ def signature_of(where: Node | None, sort: tuple[SortKey, ...]) -> str:
 
 def write_cursor(signature: str, hit: Hit) -> str:
     """The cursor of the page that begins after a hit."""
-    # The standard library's JSON, since a score may be infinite and msgspec writes that as null.
-    return json.dumps([signature, *hit.position]).encode().hex()
+    return cursors.write((signature, *hit.position))
 
 
 def read_cursor(cursor: str | None, signature: str) -> list[Param] | None:
     """The position that a cursor says; raises `QueryError` where it is not one of this question."""
     if cursor is None:
         return None
-    try:
-        its_signature, *position = cast("list[Any]", json.loads(bytes.fromhex(cursor)))
-    except (ValueError, TypeError) as error:
-        raise QueryError(
-            f"cursor {cursor[:40]!r} is not one that Kibitz gave out", at="cursor"
-        ) from error
-    if its_signature != signature or not all(
-        isinstance(each, int | float | str) for each in position
-    ):
+    its_signature, *position = cursors.read(cursor) or [None]
+    if its_signature != signature or None in position:
         raise QueryError(
             "the cursor belongs to another filter or sort; ask for the first page", at="cursor"
         )

@@ -512,12 +512,6 @@ class _Planner:
         self._few_size = best[0]
         return Sql(f"SELECT DISTINCT call AS pk FROM ({best[1].text})", best[1].params)
 
-    def _count(self, candidate: Sql, bound: int) -> int:
-        """How many rows a set has, counted up to `bound` + 1."""
-        return self._connection.execute(
-            f"SELECT count(*) FROM ({candidate.text} LIMIT ?)", (*candidate.params, bound + 1)
-        ).fetchone()[0]
-
     def _is_selective(self) -> bool:
         return any(_column(node) in _SELECTIVE for node in self._conjuncts)
 
