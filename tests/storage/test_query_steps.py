@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import written
 from kibitz.base import refs
 from kibitz.base.records import Batch, CallPart, FeedbackPart
 from kibitz.query import json_form
-from kibitz.storage import sqlite
-from kibitz.storage.sqlite import functions, names, planning
+from kibitz.query.nodes import FeedbackQuery
+from kibitz.storage import sqlite, statements
+from kibitz.storage.sqlite import feedback_reading, functions, names, planning
 
 CALLS = 4_000
 MATCH = {"$getField": "feedback.[review].payload.match"}
@@ -80,6 +82,25 @@ def _steps(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[int, 
     return taken, len(hits)
 
 
+class _Counted:
+    """Readers that count the steps of what is asked."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.steps = 0
+
+    @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection]:
+        self._connection.set_progress_handler(self._count, STEPS_PER_CALL_BACK)
+        try:
+            yield self._connection
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
+    def _count(self) -> None:
+        self.steps += STEPS_PER_CALL_BACK
+
+
 def _sorted(field: dict[str, str], direction: str = "desc") -> list[dict[str, str]]:
     return [{"field": field["$getField"], "direction": direction}]
 
@@ -115,3 +136,53 @@ def test_a_page_takes_few_steps(connection: sqlite3.Connection, where: Any, sort
 
     assert calls == 50
     assert steps < FEW_STEPS
+
+
+TARGET = refs.call_ref(written.PROJECT, f"c{CALLS // 2}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"target_ref": TARGET}, 2),
+        ({"target_ref": TARGET, "type": "review"}, 1),
+        ({"target_ref": TARGET, "type": "review", "since": 0}, 1),
+        ({"target_ref": refs.call_ref(written.PROJECT, "nobody"), "type": "review"}, 0),
+        ({"target_ref": f"kibitz:///{written.PROJECT}/trace/t", "type": "review"}, 0),
+        ({"ids": ("review7", "other9", "none")}, 2),
+        ({"ids": ("review7", "other9"), "type": "review", "until": 1 << 60}, 1),
+        ({"type": "review", "limit": 3}, 3),
+        ({"limit": 3}, 3),
+    ],
+)
+def test_feedback_on_few_is_found_without_a_look_at_all_of_it(
+    connection: sqlite3.Connection, asked: dict[str, Any], found: int
+) -> None:
+    reader = feedback_reading.SqliteFeedback(_Counted(connection), mock.Mock())
+
+    page = reader.query(FeedbackQuery(project=written.PROJECT, **asked))
+
+    assert len(page.items) == found
+    assert reader._readers.steps < CALLS
+
+
+def test_the_history_of_a_judgement_is_found_without_a_look_at_others(
+    connection: sqlite3.Connection,
+) -> None:
+    reader = feedback_reading.SqliteFeedback(_Counted(connection), mock.Mock())
+
+    assert [each.id for each in reader.history(written.PROJECT, "review7")] == ["review7"]
+    assert reader._readers.steps < CALLS
+
+
+@pytest.mark.parametrize(
+    ("statement", "params"), [("who_stands", (1, 7, None)), ("feedback_on_target", (7, 1))]
+)
+def test_what_was_said_of_one_target_is_read_alone_when_more_is_said(
+    connection: sqlite3.Connection, statement: str, params: tuple[int | None, ...]
+) -> None:
+    counted = _Counted(connection)
+    with counted.reading() as opened:
+        opened.execute(statements.load("sqlite.sql")[statement], params).fetchall()
+
+    assert counted.steps < CALLS

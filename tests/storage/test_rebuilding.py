@@ -208,6 +208,24 @@ def test_histories_write_what_they_are_about(store: SqliteStore) -> None:
     assert any(row[-1] for row in found["types"])
 
 
+@pytest.mark.parametrize("depth", [7, 8, 9])
+@pytest.mark.parametrize("leaf", [1, [1], {"b": 1}, list(range(64)), list(range(65))])
+def test_what_scores_do_not_have_room_for_is_known_again(
+    store: SqliteStore, depth: int, leaf: Any
+) -> None:
+    payload = leaf
+    for _ in range(depth):
+        payload = {"a": payload}
+    said = FeedbackPart(type="x", target_ref=refs.call_ref("deep", "c"), payload=payload)
+    call = CallPart(id="c", op="o", started_at=written.EPOCH)
+    store.ingest.write(Batch(project="deep", calls=[call], feedback=[said]))
+    before = _derived(store)["types"]
+
+    rebuilding.rebuild(store.ingest, progress=lambda *_: None)
+
+    assert _derived(store)["types"] == before
+
+
 def test_progress_names_every_step_and_ends(store: SqliteStore) -> None:
     _write_history(store, random.Random(5))
     told: list[tuple[str, int, int]] = []

@@ -241,7 +241,8 @@ SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.pk = e.value ORDER BY e.
 
 -- name: feedback_on_target
 -- All feedback of a type on a target that is no call: (pk, id, author, created_at, retracts, stands).
-SELECT pk, id, author, created_at, retracts, stands FROM feedback WHERE target = ? AND type = ?
+-- Kept from the index by type, which may have millions.
+SELECT pk, id, author, created_at, retracts, stands FROM feedback WHERE target = ? AND +type = ?
 
 -- name: who_said
 -- (author, kind, type, id of the call, other target) of a feedback.
@@ -253,7 +254,7 @@ WHERE f.project = ? AND f.id = ?
 -- name: who_stands
 -- (id, author, created_at) of the feedback of a type that stands on a call, or on another target.
 SELECT id, author, created_at FROM feedback
-WHERE type = ?1 AND stands > 0 AND (call = ?2 OR target = ?3)
+WHERE +type = ?1 AND stands > 0 AND (call = ?2 OR target = ?3)
 
 -- name: visible_calls
 -- Which of these calls (a JSON list of ids) a project has.
@@ -488,7 +489,7 @@ UPDATE feedback_types SET rows = (SELECT count(*) FROM feedback f WHERE f.type =
 -- The payloads that may have more leaves, or deeper ones, than scores keep.
 SELECT type, payload FROM feedback
 WHERE length(payload) - length(replace(payload, ',', '')) >= 64
-    OR length(payload) - length(replace(payload, '{', '')) >= 9
+    OR length(payload) - length(replace(payload, '{', '')) >= 8
 
 -- name: hours_of_calls
 -- How many calls of a project started in each hour.

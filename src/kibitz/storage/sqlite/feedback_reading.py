@@ -61,7 +61,8 @@ class SqliteFeedback:
         with self._readers.reading() as connection:
             rows = connection.execute(
                 f"SELECT {COLUMNS} {FROM} JOIN feedback o ON o.project = ? AND o.id = ?"
-                " WHERE f.type = o.type AND (f.call = o.call OR f.target = o.target)"
+                # Kept from the index by type, which may have millions.
+                " WHERE +f.type = o.type AND (f.call = o.call OR f.target = o.target)"
                 " ORDER BY f.created_at, f.pk",
                 (project_pk(connection, project), feedback_id),
             ).fetchall()
@@ -73,13 +74,16 @@ class SqliteFeedback:
 
     def query(self, query: FeedbackQuery) -> Page[Feedback]:
         """A page of feedback, newest first."""
-        conditions = ["f.project = ?"]
+        # A target has few, and ids name few: their indexes lead, and those by project, type and time must not.
+        of_target, of_few = query.target_ref is not None, _names_few(query)
+        conditions = ["+f.project = ?" if of_target else "f.project = ?"]
+        by_type, by_time = ("+f.type", "+f.created_at") if of_few else ("f.type", "f.created_at")
         params: list[int | str] = []
         with self._readers.reading() as connection:
             params.append(project_pk(connection, query.project))
             if query.type is not None:
                 conditions.append(
-                    "f.type = (SELECT pk FROM feedback_types WHERE project = ? AND name = ?)"
+                    f"{by_type} = (SELECT pk FROM feedback_types WHERE project = ? AND name = ?)"
                 )
                 params += [params[0], query.type]
             if query.target_ref is not None:
@@ -89,13 +93,13 @@ class SqliteFeedback:
             if query.author is not None:
                 conditions.append("w.name = ?")
                 params.append(query.author)
-            _narrow(query, conditions, params)
+            _narrow(query, by_time, conditions, params)
             if query.cursor is not None:
-                conditions.append("(f.created_at, f.pk) < (?, ?)")
+                conditions.append(f"({by_time}, f.pk) < (?, ?)")
                 params += _position(query.cursor)
             rows = connection.execute(
                 f"SELECT {COLUMNS} {FROM} WHERE {' AND '.join(conditions)}"
-                " ORDER BY f.created_at DESC, f.pk DESC LIMIT ?",
+                f" ORDER BY {by_time} DESC, f.pk DESC LIMIT ?",
                 (*params, query.limit + 1),
             ).fetchall()
         cursor = None
@@ -133,14 +137,21 @@ def columns(connection: sqlite3.Connection, project: int) -> list[ScoreColumn]:
     ]
 
 
-def _narrow(query: FeedbackQuery, conditions: list[str], params: list[int | str]) -> None:
+def _names_few(query: FeedbackQuery) -> bool:
+    """Whether a question is about one target or some ids."""
+    return query.target_ref is not None or query.ids is not None
+
+
+def _narrow(
+    query: FeedbackQuery, by_time: str, conditions: list[str], params: list[int | str]
+) -> None:
     """Add the conditions that need no names."""
     if query.ids is not None:
         conditions.append("f.id IN (SELECT value FROM json_each(?))")
         params.append(msgspec.json.encode(query.ids).decode())
-    for bound, condition in ((query.since, "f.created_at >= ?"), (query.until, "f.created_at < ?")):
+    for bound, sign in ((query.since, ">="), (query.until, "<")):
         if bound is not None:
-            conditions.append(condition)
+            conditions.append(f"{by_time} {sign} ?")
             params.append(bound)
     if query.standing:
         conditions.append("f.stands > 0")
