@@ -176,7 +176,7 @@ def test_the_history_of_a_judgement_is_found_without_a_look_at_others(
 
 
 @pytest.mark.parametrize(
-    ("statement", "params"), [("who_stands", (1, 7, None)), ("feedback_on_target", (7, 1))]
+    ("statement", "params"), [("who_answered", (1, 7, None)), ("feedback_on_target", (7, 1))]
 )
 def test_what_was_said_of_one_target_is_read_alone_when_more_is_said(
     connection: sqlite3.Connection, statement: str, params: tuple[int | None, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import msgspec
@@ -199,6 +200,26 @@ def test_of_a_shared_answer_the_newest_stands_in_any_order_and_on_any_target(fil
         found = stored(filled, target_ref=parts[0].target_ref)
         assert [each.payload for each in found if each.stands] == [{"value": 3}], on
         assert sum(each.retracts is not None for each in found) == 3
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_a_shared_answer_replaced_does_not_come_back_with_its_retraction(filled, together):
+    shared = AnnotationSpec("shared", int, unique_among_creators=False)
+    sent(filled, objects=[shared.part()])
+    for n, order in enumerate(itertools.permutations(range(3))):
+        on = f"kibitz:///{PROJECT}/trace/t{n}"
+        first = answer(shared, 1, on=on, author="ann", seconds=1, id=f"{n}a")
+        second = answer(shared, 2, on=on, author="bob", seconds=2, id=f"{n}b")
+        gone = msgspec.structs.replace(
+            second, id=f"{n}r", payload={}, annotation_ref=None, retracts=second.id
+        )
+        arriving = [(first, second, gone)[each] for each in order]
+        for some in [arriving] if together else [[each] for each in arriving]:
+            sent(filled, *some)
+        assert stored(filled, target_ref=on, standing=True) == [], order
+
+        sent(filled, answer(shared, 3, on=on, author="ann", seconds=3, id=f"{n}c"))
+        assert [each.id for each in stored(filled, target_ref=on, standing=True)] == [f"{n}c"]
 
 
 def test_reactions_are_named_and_counted_without_their_tone(filled):

@@ -251,10 +251,10 @@ JOIN authors w ON w.pk = f.author JOIN feedback_types t ON t.pk = f.type
 LEFT JOIN calls c ON c.pk = f.call LEFT JOIN refs g ON g.pk = f.target
 WHERE f.project = ? AND f.id = ?
 
--- name: who_stands
--- (id, author, created_at) of the feedback of a type that stands on a call, or on another target.
-SELECT id, author, created_at FROM feedback
-WHERE +type = ?1 AND stands > 0 AND (call = ?2 OR target = ?3)
+-- name: who_answered
+-- (id, author, created_at, stands) of the feedback of a type on a call, or on another target, without retractions.
+SELECT id, author, created_at, stands FROM feedback
+WHERE +type = ?1 AND retracts IS NULL AND (call = ?2 OR target = ?3)
 
 -- name: visible_calls
 -- Which of these calls (a JSON list of ids) a project has.

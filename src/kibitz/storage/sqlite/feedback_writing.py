@@ -136,29 +136,31 @@ class FeedbackWriter:
         """Let only the newest answer to a shared specification stand: what it is said in the place of is taken back.
 
         The store says so itself, under an id that follows from the answer taken back, so that any order of
-        arrival and a second delivery come to the same.
+        arrival and a second delivery come to the same. So an answer that was retracted since has its place too:
+        what it replaced does not come back.
         """
         mine = self._pending.get((project, item.id))
         if mine is None:
             return
-        others = [
-            (feedback_id, author, created_at)
-            for feedback_id, author, created_at in self.connection.execute(
-                _SQL["who_stands"], (mine.type, mine.call, mine.target)
+        said = [
+            each
+            for each in self.connection.execute(
+                _SQL["who_answered"], (mine.type, mine.call, mine.target)
             )
-            if (project, feedback_id) not in self._pending
+            if (project, each[0]) not in self._pending
         ]
         here = (mine.type, mine.call, mine.target)
-        others += [
-            (each.item.id, each.author, each.item.created_at) for each in self._answers[here]
+        said += [
+            (each.item.id, each.author, each.item.created_at, standing.STANDS)
+            for each in self._answers[here]
         ]
-        newest = max(others, key=lambda each: each[2])
+        newest = max(said, key=lambda each: each[2])
         if newest[2] == item.created_at:
-            newest = (item.id, mine.author, item.created_at)
+            newest = (item.id, mine.author, item.created_at, standing.STANDS)
         # The others do not stand any more: a batch of many answers to one question stays linear.
         self._answers[here] = [each for each in self._answers[here] if each.item.id == newest[0]]
-        for feedback_id, author, _ in others:
-            if author != newest[1]:
+        for feedback_id, author, _, stands in said:
+            if author != newest[1] and stands:
                 by, kind = STORE
                 said = _taken_back(item, feedback_id, "shared")
                 self.add(project, replace(said, author=by, author_kind=kind))
