@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
+import string
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,27 @@ def test_a_damaged_file_gives_what_came_before_and_then_says_so(
 
     assert "cut" in raised.value.message or "end" in raised.value.message
     assert all(line.record is not None for line in found[:-1])
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_a_flipped_bit_in_a_packed_file_is_noticed(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"calls.{ending}"
+    with path.open("wb") as file, lines.packed(path.name, file) as target:
+        # Of letters that hardly repeat: most of the file is the letters themselves.
+        letters = random.Random(3).choices(string.ascii_letters, k=20_000)
+        target.write(CALL.replace(b"answer", "".join(letters).encode()) + b"\n")
+    whole = bytearray(path.read_bytes())
+
+    def read_all() -> None:
+        with lines.opened(str(path)) as (_, stream, _size):
+            for _ in lines.read(path.name, stream):
+                pass
+
+    read_all()
+    for at in range(len(whole) // 3, len(whole) * 2 // 3, len(whole) // 30):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(UsageError, match="damaged after line"):
+            read_all()
 
 
 def test_a_line_too_long_is_rejected_and_the_next_one_read(monkeypatch: pytest.MonkeyPatch) -> None:

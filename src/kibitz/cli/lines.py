@@ -169,7 +169,8 @@ def packed(name: str, file: BinaryIO) -> Generator[BinaryIO]:
         ) as target:
             yield cast("BinaryIO", target)
     elif is_packed(name):
-        compressor = zstandard.ZstdCompressor(level=3)
+        # With a checksum, as gzip has one: without it a flipped bit may read as another letter.
+        compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
         with compressor.stream_writer(file, closefd=False) as target:
             yield cast("BinaryIO", target)
     else:
