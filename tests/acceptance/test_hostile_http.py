@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import markup
+import msgspec
 import pytest
 import versions
 import zstandard
@@ -200,8 +201,10 @@ AS_WRITTEN = [
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ServerProcess]:
     folder: Path = tmp_path_factory.mktemp("http") / "data"
     with ServerProcess(folder, environment=[("KIBITZ_MAX_BODY_BYTES", "2000000")]) as server:
-        # Every test may come first: the project that they ask about is there.
-        assert send(server.url, "/api/v1/ingest", {"project": "p"}).status == 200
+        # Every test may come first: the project that they ask about is there, with what feedback may name.
+        calls = [{**CALL, "id": each} for each in ("c1", "c2", "c3")]
+        there = {"project": "p", "calls": calls, "objects": [msgspec.to_builtins(SCORER)]}
+        assert send(server.url, "/api/v1/ingest", there).status == 200
         yield server
 
 

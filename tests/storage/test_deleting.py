@@ -97,7 +97,8 @@ calls = st.builds(
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(calls, max_size=8, unique_by=lambda call: call.id),
-    st.lists(judgements, max_size=12),
+    # An id is one judgement: a second one of it would be a delivery of the first.
+    st.lists(judgements, max_size=12, unique_by=lambda judgement: judgement.id),
     st.sets(st.sampled_from(IDS)),
 )
 def test_what_is_left_is_as_if_the_rest_had_never_come(

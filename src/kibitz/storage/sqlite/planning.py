@@ -146,8 +146,8 @@ class _Planner:
         self._texts = Texts(connection, project, self._conjuncts, bound=FEW)
         self._few_size = 0
         self._few: Sql | None = None
-        self._value: tuple[int, FeedbackField, Value] | None = None
-        """A value of a series that the calls must have."""
+        self._values: tuple[tuple[int, FeedbackField, Value], ...] = ()
+        """Values of series that the calls must have: one for each key that is followed value by value."""
 
     def choose(self, *, by_time: bool = False, counting: bool = False) -> None:
         """Look for few calls that may lead.
@@ -193,8 +193,7 @@ class _Planner:
         """The leading tables, the condition and the compiler that made it."""
         compiler = Compiler(self._catalog, call=call)
         conditions = [Sql("c.project = ?", (self._project,)), Sql(_VISIBLE)]
-        if self._value is not None:
-            series, field, value = self._value
+        for series, field, value in self._values:
             rows = compiler.feedback.sorted_rows("v", field)
             # Kept from the index by value, which would be searched for every call.
             conditions.append(
@@ -354,7 +353,7 @@ class _Planner:
     def _among(self, series: int, field: FeedbackField, value: Value) -> _Planner:
         """The same question, only of the calls that have this value in a series."""
         planner = copy.copy(self)
-        planner._value = (series, field, value)
+        planner._values = (*self._values, (series, field, value))
         members = Sql(
             "SELECT x.call FROM scores x WHERE x.series = ? AND x.kind = ? AND x.num = ? AND x.text = ?"
             f" AND {Compiler(self._catalog).feedback.sorted_rows('x', field)}",
