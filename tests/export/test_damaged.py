@@ -10,10 +10,12 @@ import zipfile
 from typing import Any
 
 import parts
+import pyarrow
 import pytest
 from carried import PROJECT, exported, imported, opened, rich
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from kibitz.base.errors import UsageError
 from kibitz.base.records import Batch, CallPart
@@ -89,6 +91,13 @@ def archive(**members: bytes) -> bytes:
         ({"thesis_txt": b"years"}, "is it an export"),
         ({"calls_csv": b"id,started_at\r\n", "export_json": b"[]"}, "export.json"),
         ({"calls_csv": b"id,started_at\r\n", "export_json": b'{"export":{"version":9}}'}, "form 9"),
+        (
+            {
+                "calls_csv": b"id,started_at\r\n",
+                "export_json": b'{"export":{},"x":"%s"}' % (b"x" * (1 << 20)),
+            },
+            "export.json",
+        ),
         ({"calls_csv": b"name,colour\r\n"}, "name, colour"),
         ({"calls_parquet": b"PAR1 no more"}, "damaged"),
     ],
@@ -107,3 +116,13 @@ def test_a_long_cell_takes_little_more_than_itself() -> None:
 
     assert cells == ["x", 'a"' * 300_000]
     assert most < 10 * len(text)
+
+
+@pytest.mark.parametrize("version", ["2", "²", "9" * 5_000, "-1", ""])
+def test_a_table_of_a_form_that_is_not_known_is_told(version: str) -> None:
+    table = pyarrow.table({"id": ["c"]}).replace_schema_metadata({"kibitz.version": version})
+    packed = io.BytesIO()
+    parquet.write_table(table, packed)
+
+    with opened() as store, pytest.raises(UsageError, match="update Kibitz"):
+        imported(store, packed.getvalue(), PROJECT)

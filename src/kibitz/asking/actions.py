@@ -30,8 +30,6 @@ ENDINGS: dict[str, tuple[Format, Tables]] = {
     ".arrow": ("arrow", "calls"),
 }
 """What the ending of a name says."""
-_ALL_CALLS = "kibitz:///-"
-"""Stands for the target of what is said about all calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ def add_feedback(
         # Of the action, so that a step that is sent twice adds nothing twice.
         id=ids.new_id(),
         type=type,
-        target_ref=_ALL_CALLS,
+        target_ref=judgements.EVERY_CALL,
         payload=cast("dict[str, Any]", jsonable.to_json(dict(payload), limits=limits)),
         author=author,
         created_at=clock.now(),

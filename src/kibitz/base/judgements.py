@@ -28,6 +28,8 @@ REACTION = "reaction"
 NOTE = "note"
 COLLECTED = frozenset({REACTION, NOTE})
 """Types of which one author's stand beside each other; of all others the author's newest replaces the last."""
+EVERY_CALL = "kibitz:///-"
+"""Stands for the target of what is said about all calls of a query; each gets its own."""
 MAX_NOTE_CHARACTERS = 10_000
 MAX_PAYLOAD_BYTES = 1 << 20
 """A judgement is small; what it is about belongs in a call."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kibitz.base import clock, ids
 from kibitz.base.errors import QueryError, UsageError
-from kibitz.base.judgements import NOTE, REACTION
+from kibitz.base.judgements import EVERY_CALL, NOTE, REACTION
 from kibitz.base.records import BulkCount, BulkStep, FeedbackPart, Rejection
-from kibitz.cli import sources, tables
+from kibitz.cli import people, sources, tables
 from kibitz.query import text_form
 from kibitz.query.nodes import Node
 from kibitz.storage.protocols import Bulk
@@ -26,8 +25,6 @@ from kibitz.storage.protocols import Bulk
 F = TypeVar("F", bound=Callable[..., Any])
 _Step = Callable[[int, str | None], BulkStep]
 _MOST_SHOWN = 20
-_ALL_CALLS = "kibitz:///-"
-"""Stands for the target of what is said about all calls."""
 
 
 class Summary(Struct, frozen=True):
@@ -138,9 +135,9 @@ def _judge(
         # Of the action, so that a step that is sent twice adds nothing twice.
         id=ids.new_id(),
         type=type_,
-        target_ref=_ALL_CALLS,
+        target_ref=EVERY_CALL,
         payload=payload,
-        author=_user() if author is None else author,
+        author=people.user() if author is None else author,
         created_at=clock.now(),
         **further,
     )
@@ -249,10 +246,3 @@ def _tell(verb: str, summary: Summary, as_json: bool) -> None:
     else:
         refused = f"; {summary.refused:,} were refused" if summary.refused else ""
         click.echo(f"Judged {summary.feedback:,} calls of {summary.project}{refused}.")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""

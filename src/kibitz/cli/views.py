@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 import msgspec
 
 from kibitz.base.api import NewView
 from kibitz.base.records import View
-from kibitz.cli import calls, moments, sources, tables
+from kibitz.cli import calls, moments, people, sources, tables
 
 _project = click.option(
     "--project", metavar="PROJECT", help="It may be left out where there is only one."
@@ -92,7 +90,7 @@ def save(
         query=text,
         sort=sort,
         columns=calls.split_columns(columns) if columns else [],
-        author=_user() if author is None else author,
+        author=people.user() if author is None else author,
     )
     with sources.reader(sources.find(data, url)) as opened:
         saved = opened.views.save(sources.project_of(opened, project), name, view)
@@ -113,11 +111,3 @@ def delete(name: str, project: str | None, data: str | None, url: str | None) ->
 def _row(view: View) -> tuple[str, ...]:
     query = f"{view.query} sort {view.sort}" if view.sort else view.query
     return view.name, query.strip(), view.author, moments.show(view.updated_at)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # A container may run as a user without a name.
-        return ""

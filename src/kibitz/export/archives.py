@@ -7,6 +7,7 @@ it carries; one that cannot is a problem with its place, and reading goes on.
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import tempfile
 import zipfile
@@ -46,7 +47,8 @@ _PARTS: dict[str, type[Part]] = {
     "objects": ObjectPart,
     "files": FilePart,
 }
-
+_MAX_HEAD = 1 << 20
+"""Of what an export says of itself. A longer one is none of ours, and may be any length when it is unpacked."""
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -105,7 +107,10 @@ def read_folder(folder: Path) -> Iterator[Row]:
     """
     with _readable(str(folder)):
         files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
-        project = _check_head(files["export.json"].read_bytes()) if "export.json" in files else None
+        project = None
+        if "export.json" in files:
+            with files["export.json"].open("rb") as file:
+                project = _check_head(file.read(_MAX_HEAD))
     yield Row("", 0, project)
     yield from _read_files(str(folder), files, project, lambda name: files[name].open("rb"))
 
@@ -149,7 +154,8 @@ def _read_zip(file: BinaryIO) -> Iterator[Row]:
         project = None
         with _readable("the archive"):
             if "export.json" in names:
-                project = _check_head(archive.read("export.json"))
+                with archive.open("export.json") as member:
+                    project = _check_head(member.read(_MAX_HEAD))
 
         def opened(name: str) -> BinaryIO:
             member = cast("BinaryIO", archive.open(name))
@@ -331,7 +337,7 @@ def _check_head(content: bytes) -> str:
 
 def _check_version(text: str | None) -> None:
     if text is not None:
-        check_version(int(text) if text.isdigit() else VERSION + 1)
+        check_version(int(text) if re.fullmatch("[0-9]{1,9}", text) else VERSION + 1)
 
 
 def check_version(version: int) -> None:

@@ -28,8 +28,6 @@ from kibitz.storage.protocols import LocalStore, Store
 
 Action = Literal["react", "note", "delete"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-_NO_TARGET = "kibitz:///-"
-"""Stands for the target of what is said about all calls; each gets its own."""
 _FORMATS: tuple[tuple[str, str], ...] = (
     ("jsonl", "JSON lines"),
     ("csv", "CSV"),
@@ -257,7 +255,7 @@ def _judgement(request: AnyRequest, action: Action, data: Mapping[str, str]) -> 
     return FeedbackPart(
         id=data.get("id") or None,
         type=judgements.NOTE if action == "note" else judgements.REACTION,
-        target_ref=_NO_TARGET,
+        target_ref=judgements.EVERY_CALL,
         payload=payload,
         author=feedback_forms.author_of(request, data),
         author_kind="person",

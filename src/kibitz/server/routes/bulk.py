@@ -6,7 +6,7 @@ import msgspec
 from litestar import post
 from litestar.params import RawBody
 
-from kibitz.base import api, clock, refs, wire
+from kibitz.base import api, clock, judgements, refs, wire
 from kibitz.base.errors import QueryError
 from kibitz.base.records import BulkCount, BulkStep, FeedbackPart
 from kibitz.query import json_form, text_form
@@ -14,9 +14,6 @@ from kibitz.query.nodes import Node
 from kibitz.server import inputs
 from kibitz.server.inputs import StoreIn
 from kibitz.storage.protocols import Store
-
-_NO_TARGET = "kibitz:///-"
-"""Stands for the target of what is said about all calls; each gets its own."""
 
 
 @post(
@@ -66,7 +63,7 @@ def feedback(body: RawBody, store: StoreIn) -> BulkStep:
     judgement = FeedbackPart(
         id=asked.id,
         type=asked.type,
-        target_ref=_NO_TARGET,
+        target_ref=judgements.EVERY_CALL,
         payload=asked.payload,
         author=asked.author,
         author_kind=asked.author_kind,
