@@ -50,6 +50,27 @@ def test_too_many_values_are_refused(filled: SqliteStore) -> None:
     assert filled.calls.aggregate(query).groups[0].measures[0].n == 60
 
 
+def test_too_many_bins_and_values_are_refused(filled: SqliteStore) -> None:
+    def asked(limit: int) -> nodes.AggregateQuery:
+        return aggregation_json.build(
+            project=parts.PROJECT,
+            group_by=("id",),
+            measures=("histogram(started_at, 5)", "values(output.text)"),
+            limit=limit,
+        )
+
+    whole = filled.calls.aggregate(asked(60)).groups
+    size = [sum(len(m.counts) + len(m.categories) for m in group.measures) for group in whole]
+    with mock.patch.object(nodes, "MAX_PARTS", sum(size[:10])):
+        # The limit bounds what is answered, and so what is worked out.
+        found = filled.calls.aggregate(asked(10))
+        assert found.groups == whole[:10]
+        assert found.truncated
+        with pytest.raises(QueryError, match="bins and values") as raised:
+            filled.calls.aggregate(asked(11))
+    assert raised.value.facts["at"] == "measures"
+
+
 def test_of_too_many_texts_the_rare_ones_are_only_counted(filled: SqliteStore) -> None:
     query = _query(measures=("values(output.text, 3)", "distinct(output.text)"))
     with mock.patch.object(aggregating, "MAX_NAMED", 10):

@@ -134,6 +134,8 @@ DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
 MAX_GROUPS = 100_000
 """An aggregation that makes more is refused, whatever its limit."""
+MAX_PARTS = 1_000_000
+"""Bins and values that the groups of an answer may have in all."""
 SHOWN_CATEGORIES = 20
 """Booleans and texts that a histogram names; the rest are counted together."""
 

@@ -62,18 +62,19 @@ def run(connection: sqlite3.Connection, query: nodes.AggregateQuery) -> Aggregat
 
 
 def answer(query: nodes.AggregateQuery, found: list[tuple[Keys, list[Measured]]]) -> Aggregation:
-    """Groups in their order, as many as were asked for."""
-    found.sort(key=lambda entry: tuple((_NOTHING, 0) if k is None else k for k in entry[0]))
+    """Groups in their order, as many as were asked for.
+
+    Raises:
+        QueryError: their bins and values are more than is allowed.
+    """
+    found.sort(key=lambda entry: _place(entry[0]))
     order = query.order
     if order is not None:
-
-        def rank(entry: tuple[Keys, list[Measured]]) -> tuple[bool, float]:
-            figure = entry[1][order.measure].value
-            if figure is None:
-                return True, 0.0
-            return False, -figure if order.descending else figure
-
-        found.sort(key=rank)
+        found.sort(key=lambda entry: _rank(order, entry[1][order.measure]))
+    size = 0
+    for _, measured in found[: query.limit]:
+        size += _size(measured)
+        _check_size(size)
     return Aggregation(
         group_by=[aggregation_text.format_key(key) for key in query.group_by],
         measures=[aggregation_text.format_measure(measure) for measure in query.measures],
@@ -83,6 +84,33 @@ def answer(query: nodes.AggregateQuery, found: list[tuple[Keys, list[Measured]]]
         ],
         truncated=len(found) > query.limit,
     )
+
+
+def _place(keys: Keys) -> tuple[Value | tuple[int, int], ...]:
+    """What groups are sorted by."""
+    return tuple((_NOTHING, 0) if key is None else key for key in keys)
+
+
+def _rank(order: nodes.Order, measured: Measured) -> tuple[bool, float]:
+    """What groups are sorted by where a measure orders them."""
+    figure = measured.value
+    if figure is None:
+        return True, 0.0
+    return False, -figure if order.descending else figure
+
+
+def _size(measured: list[Measured]) -> int:
+    """How many bins and values measures have."""
+    return sum(len(each.counts) + len(each.categories) for each in measured)
+
+
+def _check_size(number: int) -> None:
+    if number > nodes.MAX_PARTS:
+        raise QueryError(
+            f"the histograms and values of the groups have more than {nodes.MAX_PARTS:,} bins and values; "
+            "ask for fewer of them, or for fewer groups with limit",
+            at="measures",
+        )
 
 
 # -- reading every row
@@ -298,23 +326,36 @@ def _measured(
     query: nodes.AggregateQuery, groups: dict[Keys, Grouped], places: list[nodes.Place]
 ) -> list[tuple[Keys, list[Measured]]]:
     position = {place: index for index, place in enumerate(places)}
-    edges = [
-        aggregation_tallies.edges_of(
-            (group.tallies[position[measure.place]] for group in groups.values()), measure.bins
-        )
-        if isinstance(measure, nodes.Histogram)
-        else []
-        for measure in query.measures
-    ]
+    shared: dict[tuple[nodes.Place, int], list[float]] = {}
+    edges: list[list[float]] = []
+    for measure in query.measures:
+        its: list[float] = []
+        if isinstance(measure, nodes.Histogram):
+            asked = measure.place, measure.bins
+            if asked not in shared:
+                at = position[measure.place]
+                tallies = (group.tallies[at] for group in groups.values())
+                shared[asked] = aggregation_tallies.edges_of(tallies, measure.bins)
+            its = shared[asked]
+        edges.append(its)
 
-    def of(group: Grouped) -> list[Measured]:
-        return [
-            Measured(value=group.rows, n=group.rows)
-            if measure.place is None
-            else aggregation_tallies.measured(
-                measure, group.tallies[position[measure.place]], its, query.confidence
-            )
-            for measure, its in zip(query.measures, edges, strict=True)
-        ]
+    def of(group: Grouped, index: int) -> Measured:
+        measure = query.measures[index]
+        if measure.place is None:
+            return Measured(value=group.rows, n=group.rows)
+        tally = group.tallies[position[measure.place]]
+        return aggregation_tallies.measured(measure, tally, edges[index], query.confidence)
 
-    return [(keys, of(group)) for keys, group in groups.items()]
+    order = query.order
+    kept = sorted(groups, key=_place)
+    if order is not None:
+        kept.sort(key=lambda keys: _rank(order, of(groups[keys], order.measure)))
+    found: list[tuple[Keys, list[Measured]]] = []
+    size = 0
+    # One more than is asked for says that there are more.
+    for keys in kept[: query.limit + 1]:
+        measured = [of(groups[keys], index) for index in range(len(query.measures))]
+        size += _size(measured) if len(found) < query.limit else 0
+        _check_size(size)
+        found.append((keys, measured))
+    return found
