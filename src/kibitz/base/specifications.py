@@ -274,22 +274,21 @@ def is_specification(value: object) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a text is what a pattern says; `*` stands for any characters. In time of their product at most."""
-    at = position = 0
-    star, resume = -1, 0
-    while at < len(text):
-        if position < len(pattern) and pattern[position] == "*":
-            star, resume = position, at
-            position += 1
-        elif position < len(pattern) and pattern[position] == text[at]:
-            position += 1
-            at += 1
-        elif star >= 0:
-            resume += 1
-            at, position = resume, star + 1
-        else:
+    """Whether a text is what a pattern says; `*` stands for any characters."""
+    first, *others = pattern.split("*")
+    if not others:
+        return pattern == text
+    *inner, last = others
+    at, end = len(first), len(text) - len(last)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in inner:
+        # The first place is as good as any later one: what comes between may be anything.
+        at = text.find(part, at, end)
+        if at < 0:
             return False
-    return pattern[position:].strip("*") == ""
+        at += len(part)
+    return True
 
 
 def _includes(patterns: tuple[str, ...], author: str, author_kind: str) -> bool:
