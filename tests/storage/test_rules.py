@@ -354,6 +354,34 @@ def test_a_correction_that_is_delivered_again_is_the_same_correction(filled):
     assert [each.id for each in stored(filled, standing=True)] == ["n2"]
 
 
+def test_an_id_belongs_to_one_judgement(filled):
+    first = note("first", feedback_id="n1")
+    sent(filled, first)
+
+    outcomes = filled.feedback.add(
+        PROJECT,
+        [
+            first,
+            msgspec.structs.replace(first, payload={"note": "second"}),
+            msgspec.structs.replace(first, author="somebody else"),
+            msgspec.structs.replace(first, type="free", payload={"note": "first"}),
+            note("third", feedback_id="n3"),
+        ],
+    )
+
+    assert [each.error and each.error.code for each in outcomes] == [
+        None,
+        "conflict",
+        "conflict",
+        "conflict",
+        None,
+    ]
+    assert [(each.id, each.payload) for each in stored(filled, standing=True)] == [
+        ("n3", {"note": "third"}),
+        ("n1", {"note": "first"}),
+    ]
+
+
 def test_a_judgement_that_is_refused_begins_no_project(store):
     [outcome] = store.feedback.add(PROJECT, [note("nobody", feedback_id="n1")])
 

@@ -9,7 +9,7 @@ from litestar import get, post
 from litestar.params import PathParameter, RawBody
 
 from kibitz.base import api, errors, refs, wire
-from kibitz.base.errors import NotFound, UsageError
+from kibitz.base.errors import UsageError
 from kibitz.base.records import Feedback, FeedbackPart, Page
 from kibitz.query import literals
 from kibitz.query.nodes import FeedbackQuery
@@ -164,13 +164,7 @@ def _add(store: Store, project: str, part: FeedbackPart) -> Feedback:
         kind = errors.class_of(outcome.error.code) or errors.InvalidRecord
         raise kind(outcome.error.message, **outcome.error.details)
     assert outcome.id is not None
-    stored = store.feedback.get(project, outcome.id)
-    if (stored.type, stored.target_ref) != (part.type, part.target_ref):
-        raise NotFound(
-            f"feedback {outcome.id!r} was stored before, on another target than {part.target_ref!r}",
-            id=outcome.id,
-        )
-    return stored
+    return store.feedback.get(project, outcome.id)
 
 
 def _time(value: str | int | None, name: str) -> int | None:

@@ -261,6 +261,13 @@ WHERE +type = ?1 AND retracts IS NULL AND (call = ?2 OR target = ?3)
 SELECT c.id FROM json_each(?) e CROSS JOIN calls c ON c.project = ? AND c.id = e.value
 WHERE c.started_at IS NOT NULL
 
+-- name: what_is_said
+-- (id, type, id of the call, other target, author, retracts, corrects, payload) of these feedbacks (a JSON list of ids).
+SELECT f.id, t.name, c.id, g.text, w.name, f.retracts, f.corrects, f.payload
+FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id = e.value
+JOIN authors w ON w.pk = f.author JOIN feedback_types t ON t.pk = f.type
+LEFT JOIN calls c ON c.pk = f.call LEFT JOIN refs g ON g.pk = f.target
+
 -- name: which_stand
 -- (id, stands) of these feedbacks (a JSON list of ids).
 SELECT f.id, f.stands FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id = e.value

@@ -13,6 +13,7 @@ from kibitz.base.api import ErrorInfo, FeedbackOutcome
 from kibitz.base.errors import Conflict, KibitzError, NotFound, UnknownReference
 from kibitz.base.records import Batch, FeedbackPart
 from kibitz.storage import statements
+from kibitz.storage.sqlite import preparing
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.names import project_pk
@@ -36,6 +37,12 @@ def add(
     kept: list[int] = []
     for index, part in enumerate(parts):
         try:
+            if index in known.different:
+                raise Conflict(
+                    f"feedback {part.id!r} is there already and says something else; give this one an id "
+                    "of its own, or none",
+                    id=part.id,
+                )
             if part.id not in known.delivered:
                 _check(part, known)
         except KibitzError as error:
@@ -61,6 +68,8 @@ class _Known:
     """Judgements by id, and whether they stand; also those that come along."""
     delivered: frozenset[str]
     """Ids of these judgements that are there already: what they said was looked at then."""
+    different: frozenset[int]
+    """Positions of those among them that do not say what is there."""
 
 
 def _known(readers: Readers, project: str, parts: Sequence[FeedbackPart]) -> _Known:
@@ -72,11 +81,44 @@ def _known(readers: Readers, project: str, parts: Sequence[FeedbackPart]) -> _Kn
         try:
             pk = project_pk(connection, project)
         except NotFound:
-            return _Known(set(), coming, frozenset())
+            return _Known(set(), coming, frozenset(), frozenset())
         found = _column(connection, "visible_calls", sorted(calls), pk)
         rows = connection.execute(_SQL["which_stand"], (_json(asked), pk)).fetchall()
-    stands = {feedback_id: stands > 0 for feedback_id, stands in rows}
-    return _Known(found, coming | stands, frozenset(stands.keys() & coming.keys()))
+        stands = {feedback_id: stands > 0 for feedback_id, stands in rows}
+        delivered = frozenset(stands.keys() & coming.keys())
+        different = _different(connection, pk, project, parts, delivered)
+    return _Known(found, coming | stands, delivered, different)
+
+
+def _different(
+    connection: sqlite3.Connection,
+    pk: int,
+    project: str,
+    parts: Sequence[FeedbackPart],
+    delivered: frozenset[str],
+) -> frozenset[int]:
+    """The positions of judgements whose id is there already, of another judgement."""
+    if not delivered:
+        return frozenset()
+    said: dict[str, tuple[object, ...]] = {}
+    for feedback_id, *rest in connection.execute(_SQL["what_is_said"], (_json(delivered), pk)):
+        type_name, call_id, target, *more = rest
+        said[feedback_id] = (type_name, target if call_id is None else call_id, *more)
+    positions = [index for index, part in enumerate(parts) if part.id in delivered]
+    again = Batch(project=project, feedback=[parts[index] for index in positions])
+    return frozenset(
+        positions[item.index]
+        for item in preparing.prepare(again, max_call_bytes=0).feedback
+        if said[item.id]
+        != (
+            item.type,
+            item.target.name if item.target.kind == "call" else item.target_ref,
+            item.author,
+            item.retracts,
+            item.corrects,
+            item.payload,
+        )
+    )
 
 
 def _column(connection: sqlite3.Connection, name: str, wanted: list[str], pk: int) -> set[str]:
