@@ -208,3 +208,31 @@ def test_groups_are_ordered_by_a_measure_with_nothing_last(store: SqliteStore) -
     )
 
     assert [group.keys[0] for group in found.groups] == ["c1", "c0", "c2", "c3"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo", "Pacific/Apia"])
+@pytest.mark.parametrize("unit", ["hour", "day", "week", "month"])
+def test_at_the_ends_of_time_the_clocks_of_a_zone_stand_still(
+    tmp_path: Path, unit: str, zone: str
+) -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    hours = [0, 3, 11, 30]
+    moments = [first + timedelta(hours=n) for n in hours] + [
+        last - timedelta(hours=n) for n in hours
+    ]
+    calls = [CallPart(id=f"c{n}", op="x", started_at=each) for n, each in enumerate(moments)]
+    batch = Batch(project=PROJECT, calls=calls)
+    query = aggregation_json.build(
+        project=PROJECT, group_by=[f"{unit}({zone})"], measures=["count"]
+    )
+    opened = sqlite.open_store(tmp_path)
+    opened.ingest.write(batch)
+
+    stored = opened.calls.aggregate(query)
+    opened.close()
+
+    found = aggregation_reference.run(query, written.recorded([batch]))
+    assert [(group.keys, group.measures) for group in stored.groups] == [
+        (group.keys, group.measures) for group in found.groups
+    ]
+    assert sum(group.measures[0].n for group in stored.groups) == len(moments)

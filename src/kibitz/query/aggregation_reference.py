@@ -29,7 +29,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
@@ -144,7 +144,7 @@ def _key(key: nodes.Key, row: _Row) -> Value | None:
 
 def _beginning(key: nodes.TimeKey, moment: datetime) -> str:
     """The stretch of time that a moment is in, by its beginning."""
-    local = moment.astimezone(UTC if key.zone == nodes.UTC else ZoneInfo(key.zone))
+    local = _local(moment, UTC if key.zone == nodes.UTC else ZoneInfo(key.zone))
     match key.unit:
         case "hour":
             return local.replace(minute=0, second=0, microsecond=0).isoformat(timespec="seconds")
@@ -156,6 +156,20 @@ def _beginning(key: nodes.TimeKey, moment: datetime) -> str:
             return local.date().isoformat()[:7]
         case _:
             assert_never(key.unit)
+
+
+def _local(moment: datetime, zone: tzinfo) -> datetime:
+    """A moment by the clocks of a zone. Where these are beyond the years 1 to 9999 they stand still."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        is_first = moment.year == 1
+        inside = moment + timedelta(days=1 if is_first else -1)
+        offset = inside.astimezone(zone).utcoffset() or timedelta()
+        clocks = timezone(offset)
+        return (
+            datetime.min.replace(tzinfo=clocks) if is_first else datetime.max.replace(tzinfo=clocks)
+        )
 
 
 def _prepared(

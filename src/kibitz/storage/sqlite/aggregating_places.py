@@ -243,7 +243,10 @@ def month_text(day: int) -> str:
 def _local(moment: int | None, zone: str, unit: int) -> int | None:
     """The number of the hour or day since 1970 by the clocks of a zone."""
     offset = _offset(moment, zone)
-    return None if moment is None or offset is None else (moment + offset) // unit
+    if moment is None or offset is None:
+        return None
+    # Beyond the years 1 to 9999 clocks stand still.
+    return min(max(moment + offset, clock.FIRST_US), clock.LAST_US) // unit
 
 
 def _offset(moment: int | None, zone: str) -> int | None:
@@ -258,5 +261,6 @@ def _offset(moment: int | None, zone: str) -> int | None:
 
 @lru_cache(maxsize=65_536)
 def _exact_offset(moment: int, zone: str) -> int | None:
-    found = clock.from_us(moment).astimezone(ZoneInfo(zone)).utcoffset()
+    inside = min(max(moment, clock.FIRST_US + _DAY), clock.LAST_US - _DAY)
+    found = clock.from_us(inside).astimezone(ZoneInfo(zone)).utcoffset()
     return None if found is None else found // timedelta(microseconds=1)
