@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import parts
 import pytest
@@ -21,6 +24,7 @@ from kibitz.query.nodes import (
     Not,
     SortKey,
 )
+from kibitz.storage import sqlite
 
 ODD = Compare(ColumnField("op"), "eq", "odd")
 NOTE = FeedbackPart(type="note", target_ref="kibitz:///-", payload={"note": "seen"}, author="Ada")
@@ -215,3 +219,30 @@ def test_a_cursor_of_something_else_is_refused(store):
 def test_an_unknown_project_has_nothing_to_act_on(store):
     with pytest.raises(NotFound):
         store.bulk.count("nobody", None)
+
+
+def test_calls_that_are_deleted_meanwhile_are_not_judged(tmp_path: Path) -> None:
+    store = sqlite.open_store(tmp_path)
+    fill(store)
+    portions = store.bulk._in_turn
+
+    def deleting_first(pks: list[int]) -> Iterator[list[int]]:
+        if not is_done:
+            is_done.append(True)
+            delete(store, ODD, 5)
+        yield from portions(pks)
+
+    is_done: list[bool] = []
+    with mock.patch.object(store.bulk, "_in_turn", deleting_first):
+        step = store.bulk.add_feedback(parts.PROJECT, None, NOTE, expected=10)
+
+    notes = store.feedback.query(FeedbackQuery(project=parts.PROJECT, type="note")).items
+    store.close()
+    assert step.feedback == len(notes) == 5
+    assert {refs.parse_ref(each.target_ref).name for each in notes} == {
+        "c0",
+        "c2",
+        "c4",
+        "c6",
+        "c8",
+    }

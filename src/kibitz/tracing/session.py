@@ -98,7 +98,7 @@ class Session:
         return ref
 
     def specification(self, named: AnnotationSpec | str) -> AnnotationSpec:
-        """A specification of the project: itself, or the newest of a name.
+        """A specification of the project: itself, or the newest of a name when it is first asked for here.
 
         Raises:
             NotFound: the project has none of this name.

@@ -21,7 +21,7 @@ from kibitz.storage.sqlite import aggregating_kept, planning
 from kibitz.storage.sqlite.aggregating_places import KeyReading, Places, Raw, Reading
 from kibitz.storage.sqlite.names import project_pk
 
-MAX_NUMBERS = 20_000_000
+MAX_NUMBERS = 5_000_000
 """Kept at a time, eight bytes each."""
 MAX_NAMED = 200_000
 """Different texts that are told apart, over all groups; of rarer ones only the number is known."""

@@ -18,7 +18,7 @@ import msgspec
 
 from kibitz.base import clock, ids, refs, wire
 from kibitz.base.errors import Conflict
-from kibitz.base.records import Batch, BulkCount, BulkStep, FeedbackPart, Rejection
+from kibitz.base.records import Batch, BulkCount, BulkStep, FeedbackPart, Receipt, Rejection
 from kibitz.query.nodes import Node
 from kibitz.storage import statements
 from kibitz.storage.sqlite import cursors, deleting, planning
@@ -133,10 +133,7 @@ class SqliteBulk:
         added = passed = refused = 0
         rejected: list[Rejection] = []
         for some in self._in_turn(pks):
-            with self._readers.reading() as connection:
-                rows = connection.execute(_SQL["ids_of_calls"], (_json(some),)).fetchall()
-            call_ids = [row[0] for row in rows]
-            receipt = self._ingest.write(_judging(project, judgement, place, call_ids))
+            call_ids, receipt = self._judge(project, judgement, place, some)
             refused += len(receipt.rejected)
             for each in receipt.rejected[: MOST_REJECTIONS - len(rejected)]:
                 rejected.append(msgspec.structs.replace(each, id=call_ids[each.index]))
@@ -155,6 +152,20 @@ class SqliteBulk:
             rejected=rejected,
             refused=refused,
         )
+
+    def _judge(
+        self, project: str, judgement: FeedbackPart, place: _Place, pks: list[int]
+    ) -> tuple[list[str], Receipt]:
+        """Judge those of some calls that are still there; gives their ids and what became of it."""
+        call_ids: list[str] = []
+
+        def judging(connection: sqlite3.Connection) -> Batch:
+            # Seen in the write itself: what is judged after its delete would count as a call that has yet to arrive.
+            rows = connection.execute(_SQL["ids_of_calls"], (_json(pks),))
+            call_ids.extend(row[0] for row in rows)
+            return _judging(project, judgement, place, call_ids)
+
+        return call_ids, self._ingest.write_seeing(judging)
 
     def _in_turn(self, pks: list[int]) -> Iterator[list[int]]:
         """The calls in small portions, until the time of a step is over; at least one portion."""

@@ -94,6 +94,15 @@ class SqliteIngest:
         finally:
             self._lock.release()
 
+    def write_seeing(self, see: Callable[[sqlite3.Connection], Batch]) -> Receipt:
+        """Store a batch that is made of what is stored, with nothing written in between."""
+
+        def work(connection: sqlite3.Connection) -> Receipt:
+            prepared = prepare(see(connection), max_call_bytes=self._max_call_bytes)
+            return writing.write(connection, self._names, [prepared])[0]
+
+        return self.change(work)
+
     def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Write something else than a batch, in a transaction of its own and in turn with batches."""
         with self._lock:
