@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# A test asserts behaviour, never a duration.
+settings.register_profile("unhurried", parent=settings.default, deadline=None)
+settings.load_profile("unhurried")
 
 BROWSER_REQUIRED = os.environ.get("KIBITZ_TEST_BROWSER") == "required"
 

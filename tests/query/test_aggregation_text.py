@@ -199,7 +199,7 @@ ROW_PLACES = st.one_of(
 )
 LITERALS = st.one_of(
     st.booleans(),
-    st.integers(-(2**70), 2**70),
+    st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
     # A text of a query is read as a store keeps it, without NUL.
     st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=8),
