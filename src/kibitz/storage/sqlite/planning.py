@@ -449,6 +449,9 @@ class _Planner:
         # By the score's own column, so that conditions on feedback come before the call is read.
         _, condition, compiler = self.start(call="x.call")
         is_its = self._sorted_rows(series, first.field, compiler)
+        if after is not None:
+            # Where the page begins is a range over kind, number and text: a kind that is named would hide it.
+            is_its = Sql(is_its.text.replace("x.kind", "+x.kind"), is_its.params)
         lead = pages.Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
         its_value = self._value_tests(first.field, compiler)
         condition = joined([Sql("x.series = ?", (series,)), is_its, *its_value, condition], " AND ")
