@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -62,8 +63,10 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Generator[sqlite3.Co
     opened.close()
 
 
-def _steps(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[int, int]:
-    """How many steps SQLite takes for a page, and how many calls are on it."""
+def _steps(
+    connection: sqlite3.Connection, asked: dict[str, Any], *, number: int = 1
+) -> tuple[int, int]:
+    """How many steps SQLite takes for a page of a number, and how many calls are on it."""
     taken = 0
 
     def count() -> None:
@@ -72,13 +75,16 @@ def _steps(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[int, 
 
     query = json_form.parse_query({"project": written.PROJECT} | asked)
     project = names.project_pk(connection, written.PROJECT)
-    connection.set_progress_handler(count, STEPS_PER_CALL_BACK)
-    try:
-        # As in a store so large that these conditions leave more than a few calls.
-        with mock.patch.object(planning, "FEW", CALLS // 40):
+    # As in a store so large that these conditions leave more than a few calls.
+    with mock.patch.object(planning, "FEW", CALLS // 40):
+        for _ in range(1, number):
+            _, cursor = planning.page(connection, project, query)
+            query = dataclasses.replace(query, cursor=cursor)
+        connection.set_progress_handler(count, STEPS_PER_CALL_BACK)
+        try:
             hits, _ = planning.page(connection, project, query)
-    finally:
-        connection.set_progress_handler(None, 0)
+        finally:
+            connection.set_progress_handler(None, 0)
     return taken, len(hits)
 
 
@@ -110,6 +116,7 @@ def _sorted(field: dict[str, str], direction: str = "desc") -> list[dict[str, st
     [
         (None, None),
         (None, _sorted(SCORE)),
+        (None, _sorted(SCORE) + [{"field": "started_at", "direction": "asc"}]),
         ({"$eq": [MATCH, {"$literal": True}]}, None),
         ({"$eq": [MATCH, {"$literal": True}]}, _sorted(OTHER)),
         ({"$eq": [MATCH, {"$literal": True}]}, _sorted(SCORE, "asc")),
@@ -131,8 +138,13 @@ def _sorted(field: dict[str, str], direction: str = "desc") -> list[dict[str, st
         ),
     ],
 )
-def test_a_page_takes_few_steps(connection: sqlite3.Connection, where: Any, sort: Any) -> None:
-    steps, calls = _steps(connection, {"query": where and {"$expr": where}, "sort": sort})
+@pytest.mark.parametrize("number", [1, 20])
+def test_a_page_takes_few_steps(
+    connection: sqlite3.Connection, where: Any, sort: Any, number: int
+) -> None:
+    asked = {"query": where and {"$expr": where}, "sort": sort}
+
+    steps, calls = _steps(connection, asked, number=number)
 
     assert calls == 50
     assert steps < FEW_STEPS

@@ -95,13 +95,15 @@ class FeedbackCompiler:
         text = " UNION ALL ".join(search.text for search in searches)
         return Sql(text, tuple(param for search in searches for param in search.params))
 
-    def value_test(self, node: Compare | In, field: FeedbackField) -> Sql | None:
-        """The test of a comparison for one value `s`, by its kind, num and text; None where scores cannot say."""
+    def value_test(
+        self, node: Compare | In, field: FeedbackField, *, alias: str = "s"
+    ) -> Sql | None:
+        """The test of a comparison for one value, by its kind, num and text; None where scores cannot say."""
         values = _values(node)
         series = self._series(field, values)
         if series is None or series < 0 or not values:
             return None
-        return either(_tests(_operator(node), values))
+        return either(_tests(_operator(node), values, alias))
 
     def leading_series(self, field: FeedbackField) -> int | None:
         """The series whose index has a field's order; -1 where nothing has a value, None where there is none."""
@@ -247,9 +249,13 @@ def _whose(over: str) -> str:
     return {"latest": _NEWEST, "mean": _MEAN}.get(over, _ANYBODY)
 
 
-def _tests(operator: str, values: tuple[Literal_, ...]) -> list[Sql]:
+def _tests(operator: str, values: tuple[Literal_, ...], alias: str = "s") -> list[Sql]:
     """One test for each kind of value, of which one must hold."""
-    tests = _score_among(values) if operator == "eq" else [_score_test(operator, values[0])]
+    tests = (
+        _score_among(values, alias)
+        if operator == "eq"
+        else [_score_test(operator, values[0], alias)]
+    )
     return [test for test in tests if test is not FALSE] or [FALSE]
 
 
@@ -261,25 +267,27 @@ def _of_one_call(test: Sql) -> Sql:
     return Sql(text, test.params)
 
 
-def _score_among(values: tuple[Literal_, ...]) -> list[Sql]:
+def _score_among(values: tuple[Literal_, ...], alias: str) -> list[Sql]:
     bools, numbers, texts = by_kind(values)
     return [
-        one_of(f"s.kind = {BOOL} AND s.num", bools),
-        one_of(f"s.kind = {NUMBER} AND s.num", numbers),
-        one_of(f"s.kind = {TEXT} AND s.num = 0 AND s.text", texts),
+        one_of(f"{alias}.kind = {BOOL} AND {alias}.num", bools),
+        one_of(f"{alias}.kind = {NUMBER} AND {alias}.num", numbers),
+        one_of(f"{alias}.kind = {TEXT} AND {alias}.num = 0 AND {alias}.text", texts),
     ]
 
 
-def _score_test(operator: str, value: Literal_) -> Sql:
+def _score_test(operator: str, value: Literal_, alias: str) -> Sql:
     sign = OPERATORS[operator]
     match value:
         case bool():
-            return Sql(f"(s.kind = {BOOL} AND s.num {sign} ?)", (float(value),))
+            return Sql(f"({alias}.kind = {BOOL} AND {alias}.num {sign} ?)", (float(value),))
         case int() | float():
-            return Sql(f"(s.kind = {NUMBER} AND s.num {sign} ?)", (double(value),))
+            return Sql(f"({alias}.kind = {NUMBER} AND {alias}.num {sign} ?)", (double(value),))
         case str():
             # num is 0 on text: named, so that the index reaches the text behind it.
-            return Sql(f"(s.kind = {TEXT} AND s.num = 0 AND s.text {sign} ?)", (value,))
+            return Sql(
+                f"({alias}.kind = {TEXT} AND {alias}.num = 0 AND {alias}.text {sign} ?)", (value,)
+            )
         case None:
             return FALSE
         case _:

@@ -74,7 +74,16 @@ def beyond(terms: list[Term], after: list[Param]) -> Sql:
         sign = "<" if term.descending else ">"
         further = Sql(f"{term.sql.text} {sign} ?", (*term.sql.params, value))
         choices.append(joined([*equal, further], " AND "))
-    return joined(choices, " OR ")
+    # Said apart, since no index serves an OR: the first terms that go one way are not before the position.
+    together = next(
+        index for index, term in enumerate(terms) if term.descending != terms[0].descending
+    )
+    reached = ", ".join(term.sql.text for term in terms[:together])
+    marks = ", ".join("?" * together)
+    sign = "<=" if terms[0].descending else ">="
+    params = tuple(param for term in terms[:together] for param in term.sql.params)
+    begins = Sql(f"({reached}) {sign} ({marks})", (*params, *after[:together]))
+    return joined([begins, joined(choices, " OR ")], " AND ")
 
 
 def in_order(hits: Iterable[Hit], directions: list[bool]) -> list[Hit]:

@@ -292,16 +292,21 @@ class _Planner:
             return Sql(f"{rows} AND x.kind = {kinds[0]}")
         return Sql(f"{rows} AND x.kind BETWEEN {min(kinds)} AND {max(kinds)}")
 
-    def _value_tests(self, field: FeedbackField, compiler: Compiler) -> list[Sql]:
-        """What the conditions on the score that is followed say of its rows `x`: where in the index to look at all."""
+    def _value_tests(
+        self, field: FeedbackField, compiler: Compiler, passed: frozenset[str]
+    ) -> list[Sql]:
+        """What the conditions on the score that is followed say of its rows `x`: where in the index to look at all.
+
+        Not comparisons that a position in the index has `passed`: a range has one bound on each side.
+        """
         tests = [
-            compiler.feedback.value_test(node, field)
+            compiler.feedback.value_test(node, field, alias="x")
             for node in self._conjuncts
-            if isinstance(node, Compare | In) and node.field == field
+            if isinstance(node, Compare | In)
+            and node.field == field
+            and not (isinstance(node, Compare) and node.operator in passed)
         ]
-        return [
-            Sql(test.text.replace("s.", "x."), test.params) for test in tests if test is not None
-        ]
+        return [test for test in tests if test is not None]
 
     def _leaves_value(self, field: FeedbackField, value: Value) -> bool:
         """Whether the conditions on the same score leave a value of it."""
@@ -449,15 +454,17 @@ class _Planner:
         # By the score's own column, so that conditions on feedback come before the call is read.
         _, condition, compiler = self.start(call="x.call")
         is_its = self._sorted_rows(series, first.field, compiler)
-        if after is not None:
-            # Where the page begins is a range over kind, number and text: a kind that is named would hide it.
-            is_its = Sql(is_its.text.replace("x.kind", "+x.kind"), is_its.params)
         lead = pages.Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
-        its_value = self._value_tests(first.field, compiler)
+        passed = () if after is None else ("lt", "lte") if first.descending else ("gt", "gte")
+        its_value = self._value_tests(first.field, compiler, frozenset(passed))
         condition = joined([Sql("x.series = ?", (series,)), is_its, *its_value, condition], " AND ")
         terms = [
             pages.Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
         ] + pages.terms_of(compiler, rest, tie="x.call", descending=sort[-1].descending)
+        if after is not None and after[:1] == self._kinds(series, first.field):
+            # With the kind named already, a position that names it too would be no range of the index.
+            condition = joined([condition, pages.beyond(terms[1:], after[1:])], " AND ")
+            after = None
         return self._run(lead, condition, compiler, terms, after, wanted)
 
     def unscored_hits(
