@@ -180,3 +180,13 @@ def test_batches_over_a_limit_are_split_and_one_record_over_it_is_named() -> Non
     assert writer.taken == ["c0", "c1", "c2", "c4"]
     assert summary.calls == 4
     assert [(each.line, each.code) for each in summary.rejects] == [(4, "too_large")]
+
+
+@pytest.mark.parametrize("name", ["calls.jsonl.gz", "calls.jsonl.zst", "all.zip"])
+def test_what_a_failed_copy_left_is_told(run: Run, tmp_path: Path, name: str):
+    (tmp_path / name).touch()
+
+    result = run("import", str(tmp_path / name), "--project", "acme", "--data", str(tmp_path / "d"))
+
+    assert result.exit_code != 0
+    assert f"{name} is empty" in result.stderr

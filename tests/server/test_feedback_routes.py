@@ -182,6 +182,12 @@ def test_a_correction_and_a_retraction_are_rows_of_a_history(url: str):
         {"project": PROJECT, "author": "ann"},
     )
     assert retracted.json["retracts"] == corrected.json["id"]
+    again = send(
+        url,
+        f"{api.FEEDBACK}/{corrected.json['id']}/retract",
+        {"project": PROJECT, "author": "ann"},
+    )
+    assert (again.status, again.error["code"]) == (409, "conflict")
 
     history = get(url, f"{where}/history?project={PROJECT}").json["items"]
     assert [each["payload"].get("note") for each in history if each["payload"]] == [

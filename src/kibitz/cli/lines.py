@@ -125,15 +125,19 @@ def opened(name: str) -> Generator[tuple[Counting, io.BufferedReader[Any], int |
     The name's ending, `.gz` or `.zst`, says how it is compressed; of standard input its first bytes do.
 
     Raises:
-        UsageError: the file cannot be opened.
+        UsageError: the file cannot be opened, or is packed by its name and has nothing in it.
     """
     if name == "-":
         counting = Counting(sys.stdin.buffer)
         yield counting, _decompressed(name, counting), None
         return
     with _file(Path(name)) as raw:
+        size = Path(name).stat().st_size
+        if Path(name).is_file() and not size and (is_packed(name) or name.endswith(".zip")):
+            # Even nothing takes some bytes when it is packed: this is what a copy that failed leaves.
+            raise UsageError(f"{name} is empty; a packed file never is. Was it copied whole?")
         counting = Counting(raw, Path(name))
-        yield counting, _decompressed(name, counting), Path(name).stat().st_size
+        yield counting, _decompressed(name, counting), size
 
 
 def _file(path: Path) -> BinaryIO:

@@ -39,7 +39,7 @@ def add_annotations(
     store = frames.store_of(request)
     sent = form_of(body)
     call = store.calls.get(project, call_id)
-    author = " ".join(first(sent, "author").split())[: frames.MAX_NAME_CHARACTERS]
+    author = frames.name_of(first(sent, "author"))
     found, _ = annotating.applicable(store, call, author)
     parts = _parts(call, [spec for _, spec in found], sent, author)
     rejected: Sequence[Rejection] = ()

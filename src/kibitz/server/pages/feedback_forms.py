@@ -52,8 +52,7 @@ class HistoryPage:
 
 def author_of(request: AnyRequest, form: Mapping[str, str]) -> str:
     """The name that a form gives, or that the reader gave before; one line."""
-    author = " ".join(form.get("author", frames.reader_name(request)).split())
-    return author[: frames.MAX_NAME_CHARACTERS]
+    return frames.name_of(form.get("author", frames.reader_name(request)))
 
 
 @post(

@@ -96,6 +96,11 @@ def reader_name(request: AnyRequest) -> str:
     return unquote(request.cookies.get(NAME_COOKIE, ""))[:MAX_NAME_CHARACTERS]
 
 
+def name_of(typed: str) -> str:
+    """A reader's name as it was typed into a form: one line, no longer than names are."""
+    return " ".join(typed.split())[:MAX_NAME_CHARACTERS]
+
+
 def targets(request: AnyRequest, *ids: str) -> bool:
     """Whether a script asks for one of these elements only, and the rest need not be made."""
     return request.headers.get("hx-target", "") in ids and "hx-request" in request.headers

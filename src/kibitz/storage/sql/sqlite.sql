@@ -272,6 +272,10 @@ LEFT JOIN calls c ON c.pk = f.call LEFT JOIN refs g ON g.pk = f.target
 -- (id, stands) of these feedbacks (a JSON list of ids).
 SELECT f.id, f.stands FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.id = e.value
 
+-- name: which_taken_back
+-- Which of these feedbacks (a JSON list of ids) somebody has taken back.
+SELECT DISTINCT f.retracts FROM json_each(?) e CROSS JOIN feedback f ON f.project = ? AND f.retracts = e.value
+
 -- name: version_value
 SELECT value FROM objects WHERE project = ? AND kind = ? AND name = ? AND digest = ?
 

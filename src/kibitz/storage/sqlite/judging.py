@@ -66,6 +66,8 @@ class _Known:
     calls: set[str]
     stands: dict[str, bool]
     """Judgements by id, and whether they stand; also those that come along."""
+    taken_back: frozenset[str]
+    """Of those that these retract, the ones that are retracted already."""
     delivered: frozenset[str]
     """Ids of these judgements that are there already: what they said was looked at then."""
     different: frozenset[int]
@@ -81,13 +83,14 @@ def _known(readers: Readers, project: str, parts: Sequence[FeedbackPart]) -> _Kn
         try:
             pk = project_pk(connection, project)
         except NotFound:
-            return _Known(set(), coming, frozenset(), frozenset())
+            return _Known(set(), coming, frozenset(), frozenset(), frozenset())
         found = _column(connection, "visible_calls", sorted(calls), pk)
         rows = connection.execute(_SQL["which_stand"], (_json(asked), pk)).fetchall()
         stands = {feedback_id: stands > 0 for feedback_id, stands in rows}
+        taken_back = _column(connection, "which_taken_back", earlier, pk)
         delivered = frozenset(stands.keys() & coming.keys())
         different = _different(connection, pk, project, parts, delivered)
-    return _Known(found, coming | stands, delivered, different)
+    return _Known(found, coming | stands, frozenset(taken_back), delivered, different)
 
 
 def _different(
@@ -165,6 +168,8 @@ def _check(part: FeedbackPart, known: _Known) -> None:
                 field=field,
                 ref=earlier,
             )
+        if field == "retracts" and earlier in known.taken_back:
+            raise Conflict(f"feedback {earlier!r} is taken back already", id=earlier)
         if field == "corrects" and not known.stands[earlier]:
             raise Conflict(
                 f"feedback {earlier!r} does not stand any more; correct what stands now", id=earlier
