@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from kibitz.asking import progress
 from kibitz.asking.progress import Progress, Told
 from kibitz.asking.questions import Question
 from kibitz.base import api, clock, ids, jsonable, judgements
-from kibitz.base.errors import KibitzError, UsageError
+from kibitz.base.errors import UsageError
 from kibitz.base.records import BulkStep, FeedbackPart, Rejection
 from kibitz.client.reading import RemoteStore
-from kibitz.export import streams
+from kibitz.export import files, streams
 from kibitz.export.streams import FORMATS, Format, Tables
 from kibitz.query import json_form, shapes, text_form
 from kibitz.query.nodes import Node
@@ -118,20 +117,13 @@ def export(
     """Write all calls of a question to a file and give its size in bytes. See `CallSet.export`."""
     target = Path(path)
     chosen = _format(target, format, tables)
-    part = target.absolute().with_name(f".{target.name}.{os.getpid()}.part")
-    with question.place.opened() as store, _written(target):
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with (
-                progress.shown(wanted, f"exporting calls of {question.project}") as tell,
-                _chunks(question, store, *chosen, tell) as chunks,
-                part.open("xb") as file,
-            ):
-                size = sum(map(file.write, chunks))
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    return size
+    with (
+        question.place.opened() as store,
+        progress.shown(wanted, f"exporting calls of {question.project}") as tell,
+        _chunks(question, store, *chosen, tell) as chunks,
+        files.appearing(target) as file,
+    ):
+        return sum(map(file.write, chunks))
 
 
 def _steps(step: Callable[[int, str | None], BulkStep], expected: int, tell: Told) -> Done:
@@ -152,17 +144,6 @@ def _steps(step: Callable[[int, str | None], BulkStep], expected: int, tell: Tol
         cursor, left = done.cursor, done.left
         if cursor is None:
             return Done(calls=calls, feedback=feedback, refused=refused, rejected=tuple(rejected))
-
-
-@contextmanager
-def _written(target: Path) -> Generator[None]:
-    """Say which file cannot be written, where one cannot."""
-    try:
-        yield
-    except KibitzError:
-        raise
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from kibitz.base import api, clock, refs
 from kibitz.base.errors import UsageError
 from kibitz.cli import lines, sources
 from kibitz.client.reading import RemoteStore
-from kibitz.export import streams
+from kibitz.export import files, streams
 from kibitz.export.streams import FORMATS, Format, Tables, Tally
 from kibitz.query import text_form
 from kibitz.query.nodes import CallQuery
@@ -175,27 +175,15 @@ def write(chunks: Iterator[bytes], target: Target) -> int:
     """
     if target.path is None:
         return _pour(chunks, sys.stdout.buffer)
-    try:
-        if target.path.exists() and not target.path.is_file() and not target.is_folder:
-            # A pipe or a device is written to, not put something else in the place of.
-            with target.path.open("wb") as file:
-                return _pour(chunks, file)
-        target.path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        part = target.path.absolute().with_name(f".{target.path.name}.{os.getpid()}.part")
-        try:
-            with part.open("xb") as file, lines.packed(target.path.name, file) as packed:
-                size = _pour(chunks, packed)
-            if target.is_folder:
-                _unpack(part, target.path)
-            else:
-                os.replace(part, target.path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{target.path} cannot be written: {error.strerror or error}") from error
-    return size
+    if target.path.exists() and not target.path.is_file() and not target.is_folder:
+        with files.standing(target.path) as file:
+            return _pour(chunks, file)
+    put = _unpack if target.is_folder else os.replace
+    with (
+        files.appearing(target.path, put) as file,
+        lines.packed(target.path.name, file) as packed,
+    ):
+        return _pour(chunks, packed)
 
 
 def _pour(chunks: Iterator[bytes], file: BinaryIO) -> int:
