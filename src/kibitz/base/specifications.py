@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from kibitz.base import answers, controls, refs, schema_types
+from kibitz.base import answers, control_schemas, controls, refs, schema_types
 from kibitz.base.controls import Control, Kind, Slot, show
 from kibitz.base.errors import InvalidSpecification, NotPermitted, OutOfScope
 from kibitz.base.records import ObjectPart, ObjectVersion
@@ -121,7 +121,7 @@ class AnnotationSpec:
         put("unique_among_creators", _flag("unique_among_creators", unique_among_creators))
         put("ops", _patterns("ops", ops))
         put("targets", _targets(targets))
-        put("control", controls.parse(plain))
+        put("control", control_schemas.parse(plain))
         put("slots", tuple(controls.slots(self.control)))
         put("has_spans", any(slot.control.kind == "spans" for slot in self.slots))
         for slot in (each for each in self.slots if each.control.has_default):

@@ -363,27 +363,8 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         times=_times(address),
         ops=_ops(store, address, info),
         statuses=_statuses(address),
-        limits=tuple(
-            Link(
-                label=str(limit),
-                url=address.changed(limit=limit, call=None).url,
-                current=address.limit == limit,
-            )
-            for limit in addresses.LIMITS
-        ),
-        scope=(
-            Link(
-                label="Root calls",
-                note="Calls that no other call made; those of scorers are left out",
-                url=address.changed(nested=False, call=None).url,
-                current=not address.nested,
-            ),
-            Link(
-                label="All calls",
-                url=address.changed(nested=True, call=None).url,
-                current=address.nested,
-            ),
-        ),
+        limits=_limits(address),
+        scope=_scope(address),
         live=Link(
             label="Live",
             url=address.changed(live=not address.live).url,
@@ -402,6 +383,33 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         pane=pane,
         close_url=address.opening(None).url,
         bulk_url=_beside(address, "bulk"),
+    )
+
+
+def _limits(address: CallsAddress) -> tuple[Link, ...]:
+    return tuple(
+        Link(
+            label=str(limit),
+            url=address.changed(limit=limit, call=None).url,
+            current=address.limit == limit,
+        )
+        for limit in addresses.LIMITS
+    )
+
+
+def _scope(address: CallsAddress) -> tuple[Link, ...]:
+    return (
+        Link(
+            label="Root calls",
+            note="Calls that no other call made; those of scorers are left out",
+            url=address.changed(nested=False, call=None).url,
+            current=not address.nested,
+        ),
+        Link(
+            label="All calls",
+            url=address.changed(nested=True, call=None).url,
+            current=address.nested,
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from kibitz.base import controls
+from kibitz.base import control_schemas, controls
 from kibitz.base.controls import Control, Kind
 from kibitz.base.errors import InvalidSpecification
 from kibitz.base.specifications import Specification
@@ -238,7 +238,7 @@ def as_form(draft: Draft, schema: Mapping[str, Any]) -> Draft | None:
     Raises:
         InvalidSpecification: the schema itself is wrong.
     """
-    control = controls.parse(dict(schema))
+    control = control_schemas.parse(dict(schema))
     if control.kind not in KINDS:
         return None
     made = _filled(replace(draft, mode="form", kind=control.kind), control)
