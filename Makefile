@@ -83,8 +83,8 @@ $(VENV)/.app: $(REQUIREMENTS) | $(VENV)/.python
 	@touch $@
 
 $(VENV)/.dev: $(REQUIREMENTS) | $(VENV)/.python
-	@echo "Installing kibitz[server,arrow,otel,dev] into $(VENV)"
-	@$(PIP) install --editable '.[server,arrow,otel,dev]'
+	@echo "Installing kibitz with all extras into $(VENV)"
+	@$(PIP) install --editable '.[server,arrow,otel,judges,litellm,huggingface,cohere,dev]'
 	@touch $(VENV)/.app $@
 
 # The pages are tested in the distribution's Chromium: no browser is downloaded from elsewhere.

@@ -15,16 +15,11 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from kibitz.base.constraints import Id, Label, Moment, Name, RefText
+from kibitz.base.evaluations import EvaluationPart
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What JSON can say. Numbers compare as IEEE doubles everywhere (`query/reference.py`)."""
-
-_PRINTABLE = r"^[^\u0000-\u001f\u007f]*$"
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
-"""An id: visible ASCII. Ours are UUIDv7; those of other systems are taken as they are."""
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=_PRINTABLE)]
-Label = Annotated[str, Meta(max_length=1024, pattern=_PRINTABLE)]
-RefText = Annotated[str, Meta(min_length=1, max_length=1024)]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 CallStatus = Literal["running", "success", "error"]
 
@@ -135,12 +130,13 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     feedback: list[FeedbackPart] = []
     objects: list[ObjectPart] = []
     files: list[FilePart] = []
+    evaluations: list[EvaluationPart] = []
 
 
 class Rejection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One item of a batch that was not stored, and why. The others were."""
 
-    kind: Literal["call", "feedback", "object", "file"]
+    kind: Literal["call", "feedback", "object", "file", "evaluation"]
     index: int
     """Its position in the list it came in."""
     id: str | None = None
@@ -158,6 +154,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     feedback: int = 0
     objects: int = 0
     files: int = 0
+    evaluations: int = 0
     feedback_ids: list[str] = []
     """The ids of the stored feedback, in the order of the batch."""
     rejected: list[Rejection] = []

@@ -12,6 +12,16 @@ from datetime import datetime
 from typing import Protocol
 
 from kibitz.base.api import Completions, FeedbackOutcome, NewView
+from kibitz.base.evaluations import (
+    Claim,
+    Evaluation,
+    EvaluationProgress,
+    EvaluationQuery,
+    NewRule,
+    Rule,
+    RunOutcome,
+    WantStep,
+)
 from kibitz.base.records import (
     Aggregation,
     Batch,
@@ -210,6 +220,123 @@ class ViewStore(Protocol):
         ...
 
 
+class Evaluations(Protocol):
+    """Wanted and finished evaluations: one of each definition and record, done by whoever claims it."""
+
+    def want(
+        self,
+        project: str,
+        definitions: Sequence[str],
+        where: Node | None,
+        *,
+        sample: float = 1.0,
+        again: bool = False,
+        rule: str | None = None,
+        cursor: str | None = None,
+    ) -> WantStep:
+        """Want evaluations of calls that have ended and match, in steps, behind everything that is fresh.
+
+        Args:
+            definitions: references of definitions that the project has.
+            where: which calls; None for all root calls.
+            sample: which share of them; the same call is always in or always out.
+            again: also those that were done, failed or skipped; what runs is left alone.
+            rule: in whose name.
+
+        Raises:
+            NotFound: there is no such definition.
+        """
+        ...
+
+    def want_by_rules(self, *, limit: int = 1000) -> int:
+        """Hold calls that ended lately to the active rules of their projects; gives how many calls were looked at.
+
+        Any number of processes may do it at once; each call is looked at once.
+        """
+        ...
+
+    def claim(
+        self,
+        worker: str,
+        *,
+        limit: int,
+        lease_s: float,
+        projects: Sequence[str] | None = None,
+        max_attempts: int = 5,
+    ) -> list[Claim]:
+        """Take evaluations that are due, fresh ones first, until the lease ends; nobody else gets them meanwhile.
+
+        One whose lease ended is due again; after `max_attempts` of these it FAILED, and the reason says so.
+        """
+        ...
+
+    def extend(self, run_ids: Sequence[str], *, lease_s: float) -> list[str]:
+        """Keep claims for longer; gives the runs that are still theirs."""
+        ...
+
+    def release(self, run_ids: Sequence[str]) -> int:
+        """Give claims back unbegun: they are due at once, and the attempt does not count."""
+        ...
+
+    def finish(self, project: str, outcomes: Sequence[RunOutcome]) -> list[str]:
+        """Say what became of claimed runs, with their feedback, in one transaction; gives the runs that were taken.
+
+        A run whose lease went to somebody else is not taken; the same run again is taken and changes nothing.
+        """
+        ...
+
+    def retry(self, project: str, ids: Sequence[str]) -> int:
+        """Want evaluations that ended anew, by their ids, attempts counted from the beginning; gives how many."""
+        ...
+
+    def query(self, query: EvaluationQuery) -> Page[Evaluation]: ...
+
+    def get(self, project: str, evaluation_id: str) -> Evaluation:
+        """One evaluation with its invocations; raises `NotFound`."""
+        ...
+
+    def of_call(self, project: str, call_id: str) -> Sequence[Evaluation]:
+        """The evaluations of a record by its root call, with their invocations."""
+        ...
+
+    def progress(self, project: str) -> Sequence[EvaluationProgress]:
+        """How far each definition is; one row each, most recent first."""
+        ...
+
+    def records(self, project: str, call_ids: Sequence[str]) -> dict[str, list[Call]]:
+        """The records of root calls: each call with all that it called, in the order they started, values included.
+
+        What is not there is left out. Where the root is the root of its trace, that is the trace.
+        """
+        ...
+
+
+class RuleStore(Protocol):
+    """What a project wants evaluated without being asked."""
+
+    def list(self, project: str) -> Sequence[Rule]:
+        """The rules of a project by name; raises `NotFound` where there is no project."""
+        ...
+
+    def get(self, project: str, name: str) -> Rule:
+        """One rule; raises `NotFound`."""
+        ...
+
+    def save(self, project: str, name: str, rule: NewRule) -> Rule:
+        """Keep a rule under a name, in the place of what the name had. A project that is not there is made.
+
+        Raises:
+            QueryError: its query cannot be understood.
+            UsageError: the name cannot be used.
+            NotFound: the project has no such definition.
+        """
+        ...
+
+    def delete(self, project: str, name: str) -> Rule:
+        """Forget a rule and give what it was; what it wanted stays wanted. Raises `NotFound`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """What a project has at a moment: where reading it ends, and about how much that is."""
@@ -335,6 +462,10 @@ class Store(Protocol):
     def search(self) -> Search: ...
     @property
     def bulk(self) -> Bulk: ...
+    @property
+    def evaluations(self) -> Evaluations: ...
+    @property
+    def rules(self) -> RuleStore: ...
 
     def close(self) -> None: ...
 
@@ -344,6 +475,7 @@ __all__ = [
     "CallColumn",
     "CallReader",
     "Contents",
+    "Evaluations",
     "Extent",
     "FeedbackReader",
     "FileStore",
@@ -351,6 +483,7 @@ __all__ = [
     "LocalStore",
     "ObjectReader",
     "ProjectReader",
+    "RuleStore",
     "Store",
     "Search",
     "ViewStore",

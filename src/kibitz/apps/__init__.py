@@ -1,0 +1,1 @@
+"""Applications: objects whose methods are recorded and judged."""

@@ -1,0 +1,82 @@
+"""What judging costs: requests, tokens and money, counted where they are spent and read where somebody wants to know.
+
+    with spending.tally() as spent:
+        judge.relevance(prompt, response)
+    spent.total.usd
+
+Whoever spends calls `spend`; every tally that is open in its context counts it, inner and outer ones alike. Tasks and
+threads that copy the context count into the tallies of whoever started them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from msgspec import Struct
+
+
+class Spend(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was spent. Adds up."""
+
+    requests: int = 0
+    """Requests that were answered, and those that failed and were perhaps charged."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    """Requests of models that the price table does not have: their money is not in `usd`."""
+
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(
+            requests=self.requests + other.requests,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            usd=self.usd + other.usd,
+            unpriced=self.unpriced + other.unpriced,
+        )
+
+
+NOTHING = Spend()
+
+
+class Tally:
+    """Counts what is spent while it is open."""
+
+    __slots__ = ("_spends",)
+
+    def __init__(self) -> None:
+        self._spends: list[Spend] = []
+
+    def add(self, spent: Spend) -> None:
+        """Count this; safe from any thread."""
+        self._spends.append(spent)
+
+    @property
+    def total(self) -> Spend:
+        """Everything so far."""
+        total = NOTHING
+        for each in tuple(self._spends):
+            total += each
+        return total
+
+
+_open: ContextVar[tuple[Tally, ...]] = ContextVar("kibitz_tallies", default=())
+
+
+@contextmanager
+def tally() -> Generator[Tally]:
+    """Count what is spent inside the block."""
+    mine = Tally()
+    token = _open.set((*_open.get(), mine))
+    try:
+        yield mine
+    finally:
+        _open.reset(token)
+
+
+def spend(spent: Spend) -> None:
+    """Say that something was spent; where nobody counts, nothing happens."""
+    for each in _open.get():
+        each.add(spent)

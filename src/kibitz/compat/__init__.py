@@ -1,0 +1,1 @@
+"""Names and wire formats of other systems, as thin translators."""

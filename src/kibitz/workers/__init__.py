@@ -1,0 +1,1 @@
+"""Workers: processes that do the evaluations that are wanted."""
