@@ -263,10 +263,20 @@ class Evaluations(Protocol):
         lease_s: float,
         projects: Sequence[str] | None = None,
         max_attempts: int = 5,
+        except_definitions: Sequence[str] = (),
     ) -> list[Claim]:
         """Take evaluations that are due, fresh ones first, until the lease ends; nobody else gets them meanwhile.
 
         One whose lease ended is due again; after `max_attempts` of these it FAILED, and the reason says so.
+
+        Args:
+            worker: who takes them.
+            limit: how many at most.
+            lease_s: for how long, in seconds.
+            projects: of these; of all where it is None.
+            max_attempts: how often one is begun at most.
+            except_definitions: references of which none is wanted now: the worker has as many of these slow ones as
+                it can do, and those behind them must not wait.
         """
         ...
 
