@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kibitz.base import wire
 from kibitz.base.errors import InvalidRecord, TooLarge, UsageError
+from kibitz.base.evaluations import EvaluationPart, Invocation
 from kibitz.base.records import (
     Batch,
     CallPart,
@@ -23,6 +24,7 @@ from kibitz.base.records import (
     Receipt,
     Rejection,
 )
+from kibitz.base.spending import Spend
 
 MOMENT = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
 WHOLE = Batch(
@@ -42,6 +44,21 @@ WHOLE = Batch(
     ],
     objects=[ObjectPart(kind="op", name="answer", digest="0" * 40, value={"code": "…"})],
     files=[FilePart(digest="1" * 40, media_type="image/png", content=b"\x00\xff")],
+    evaluations=[
+        EvaluationPart(
+            id="e1",
+            definition_ref=f"kibitz:///acme/bot/object/grounded:{'2' * 40}",
+            call_id="c1",
+            status="done",
+            output={"min": 0.25},
+            invocations=[
+                Invocation(arguments={"text": "ü"}, paths={"text": "output"}, output=0.25)
+            ],
+            spent=Spend(requests=1, usd=0.002),
+            started_at=MOMENT,
+            ended_at=MOMENT,
+        )
+    ],
 )
 
 
@@ -106,6 +123,15 @@ def test_each_kind_of_item_is_rejected_by_its_own_position():
             "feedback": [{"type": "note"}],
             "objects": [{"kind": "model", "name": "n", "digest": "0" * 40, "value": {}}],
             "files": [{"digest": "xyz", "media_type": "a/b", "content": ""}],
+            "evaluations": [
+                {
+                    "id": "e0",
+                    "definition_ref": "kibitz:///p/object/x",
+                    "call_id": "c",
+                    "status": "none",
+                },
+                {"id": "e1", "definition_ref": "x", "call_id": "c", "status": "perhaps"},
+            ],
         }
     ).encode()
 
@@ -117,7 +143,9 @@ def test_each_kind_of_item_is_rejected_by_its_own_position():
         ("feedback", 0, "target_ref"),
         ("object", 0, "kind"),
         ("file", 0, "digest"),
+        ("evaluation", 1, "status"),
     ]
+    assert [each.id for each in delivery.batch.evaluations] == ["e0"]
     assert [call.id for call in delivery.batch.calls] == ["c"]
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from kibitz.base import errors
 from kibitz.base.errors import InvalidRecord, KibitzError, TooLarge, UsageError
+from kibitz.base.evaluations import EvaluationPart
 from kibitz.base.records import (
     Batch,
     CallPart,
@@ -29,8 +30,8 @@ from kibitz.base.records import (
 
 MEDIA_TYPE = "application/json"
 
-Item = CallPart | FeedbackPart | ObjectPart | FilePart
-ItemKind = Literal["call", "feedback", "object", "file"]
+Item = CallPart | FeedbackPart | ObjectPart | FilePart | EvaluationPart
+ItemKind = Literal["call", "feedback", "object", "file", "evaluation"]
 T = TypeVar("T")
 
 _LISTS: dict[str, tuple[ItemKind, type[Item]]] = {
@@ -38,6 +39,7 @@ _LISTS: dict[str, tuple[ItemKind, type[Item]]] = {
     "feedback": ("feedback", FeedbackPart),
     "objects": ("object", ObjectPart),
     "files": ("file", FilePart),
+    "evaluations": ("evaluation", EvaluationPart),
 }
 _batch_decoder = msgspec.json.Decoder(Batch)
 _item_decoders: dict[type, msgspec.json.Decoder[Any]] = {
@@ -147,7 +149,13 @@ def error_of(rejection: Rejection) -> KibitzError:
 
 def count_items(batch: Batch) -> int:
     """How many items a batch has, of all kinds."""
-    return len(batch.calls) + len(batch.feedback) + len(batch.objects) + len(batch.files)
+    return (
+        len(batch.calls)
+        + len(batch.feedback)
+        + len(batch.objects)
+        + len(batch.files)
+        + len(batch.evaluations)
+    )
 
 
 def _decode_apart(body: bytes) -> Delivery:

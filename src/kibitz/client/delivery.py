@@ -26,12 +26,13 @@ class HttpDelivery:
         """
         receipt = self._connection.post(Receipt, api.INGEST, wire.encode(batch))
         sent = wire.count_items(batch)
-        told = receipt.calls + receipt.feedback + receipt.objects + receipt.files
-        if told + len(receipt.rejected) != sent:
+        stored = receipt.calls + receipt.feedback + receipt.objects + receipt.files
+        told = stored + receipt.evaluations + len(receipt.rejected)
+        if told != sent:
             # Many a server answers a POST with some JSON; taking that for a receipt would lose the batch.
             raise Unavailable(
                 f"{self._connection.url} answered a batch of {sent} items with a receipt for "
-                f"{told + len(receipt.rejected)}; is it a Kibitz server?"
+                f"{told}; is it a Kibitz server?"
             )
         return receipt
 

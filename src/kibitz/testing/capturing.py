@@ -60,6 +60,7 @@ class CapturingTransport:
             feedback=len(batch.feedback),
             objects=len(batch.objects),
             files=len(batch.files),
+            evaluations=len(batch.evaluations),
             feedback_ids=[part.id or "" for part in batch.feedback],
         )
 
