@@ -36,6 +36,7 @@ from kibitz.base.records import (
 from kibitz.client.bulk import Bulk
 from kibitz.client.delivery import HttpDelivery
 from kibitz.client.http import Connection
+from kibitz.client.judging import Evaluations, Rules
 from kibitz.query import aggregation_json, json_form, views
 from kibitz.query.aggregation import AggregateQuery
 from kibitz.query.nodes import CallQuery, FeedbackQuery, Node
@@ -55,6 +56,8 @@ class RemoteStore:
         self.views = Views(connection)
         self.search = Search(connection)
         self.bulk = Bulk(connection)
+        self.evaluations = Evaluations(connection)
+        self.rules = Rules(connection)
 
     def export(self, asked: api.ExportAsked) -> AbstractContextManager[Iterator[bytes]]:
         """An export as the server makes it, piece by piece."""

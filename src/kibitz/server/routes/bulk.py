@@ -6,7 +6,7 @@ import msgspec
 from litestar import post
 from litestar.params import RawBody
 
-from kibitz.base import api, clock, judgements, refs, wire
+from kibitz.base import api, clock, evaluation_api, judgements, refs, wire
 from kibitz.base.errors import QueryError
 from kibitz.base.records import BulkCount, BulkStep, FeedbackPart
 from kibitz.query import json_form, text_form
@@ -27,7 +27,7 @@ def count(body: RawBody, store: StoreIn) -> BulkCount:
     """How many calls and judgements an action would touch, exactly."""
     asked = wire.decode_as(api.BulkAsked, body, what="the action")
     return store.bulk.count(
-        refs.check_project(asked.project), _where(store, asked), whole_traces=asked.whole_traces
+        refs.check_project(asked.project), condition(store, asked), whole_traces=asked.whole_traces
     )
 
 
@@ -43,7 +43,7 @@ def delete(body: RawBody, store: StoreIn) -> BulkStep:
     asked = wire.decode_as(api.BulkDeletion, body, what="the action")
     return store.bulk.delete(
         refs.check_project(asked.project),
-        _where(store, asked),
+        condition(store, asked),
         expected=asked.expected,
         whole_traces=asked.whole_traces,
         cursor=asked.cursor,
@@ -75,14 +75,16 @@ def feedback(body: RawBody, store: StoreIn) -> BulkStep:
     )
     return store.bulk.add_feedback(
         refs.check_project(asked.project),
-        _where(store, asked),
+        condition(store, asked),
         judgement,
         expected=asked.expected,
         cursor=asked.cursor,
     )
 
 
-def _where(store: Store, asked: api.BulkAsked | api.BulkJudgement) -> Node | None:
+def condition(
+    store: Store, asked: api.BulkAsked | api.BulkJudgement | evaluation_api.Want
+) -> Node | None:
     """The condition; raises `QueryError` also for a limit, which an action on all that matches would pass over."""
     filter_ = None if asked.filter is None else msgspec.to_builtins(asked.filter)
     where = json_form.parse_conditions(filter_, asked.query)

@@ -19,6 +19,7 @@ from kibitz.query import json_form, shapes, text_form
 from kibitz.query.text_form import Parsed
 from kibitz.server import inputs
 from kibitz.server.inputs import AnyRequest, ProjectIn, StoreIn
+from kibitz.server.routes import records
 from kibitz.storage.protocols import Store
 
 _CURSOR = re.compile(r"([0-9]{1,17})\.(.*)", re.DOTALL)
@@ -71,8 +72,11 @@ def count(body: RawBody, store: StoreIn) -> Count:
 @get(f"{api.CALLS}/{{call_id:path}}", sync_to_thread=True, tags=["calls"])
 def one(request: AnyRequest, project: ProjectIn, store: StoreIn) -> Call:
     """One call, whole and with its feedback."""
-    call_id = "/".join(inputs.segments(request, api.CALLS))
-    return store.calls.get(inputs.project(project), call_id)
+    names = inputs.segments(request, api.CALLS)
+    if len(names) == 2 and (read := records.BELOW.get(names[1])) is not None:
+        # The router gives this handler every address below a call, since the id of one may have slashes.
+        return read(store, inputs.project(project), names[0])
+    return store.calls.get(inputs.project(project), "/".join(names))
 
 
 def _asked(body: bytes) -> dict[str, Any]:
