@@ -86,6 +86,8 @@ CLASSES = {
         "calls_spooled",
         "complete",
         "dropped",
+        "evaluations_sent",
+        "evaluations_spooled",
         "feedback_sent",
         "feedback_spooled",
         "pending",

@@ -27,6 +27,7 @@ import msgspec
 
 from kibitz.base import clock, ids
 from kibitz.base import settings as all_settings
+from kibitz.base.evaluations import EvaluationPart
 from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart, Receipt
 from kibitz.tracing import recording
 from kibitz.tracing import session as sessions
@@ -99,6 +100,11 @@ class Captured:
     def feedback(self) -> list[FeedbackPart]:
         """In the order it was given."""
         return [part for batch in self.batches for part in batch.feedback]
+
+    @property
+    def evaluations(self) -> list[EvaluationPart]:
+        """What feedback functions said, and which are wanted, in the order it was given."""
+        return [part for batch in self.batches for part in batch.evaluations]
 
     @property
     def objects(self) -> list[ObjectPart]:

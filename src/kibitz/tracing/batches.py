@@ -1,6 +1,6 @@
 """Batches: filled call by call, and cut in two where one is too large.
 
-A batch has the version that each of its judgements names, so that it is complete by itself: batches may arrive in
+A batch has the version that each of its judgements and evaluations names, so that it is complete by itself: batches may arrive in
 another order than they were made, and a store refuses a judgement by something that it has never heard of.
 """
 
@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from kibitz.base import refs
+from kibitz.base.evaluations import EvaluationPart
 from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart
 from kibitz.tracing.parts import Assembler
 from kibitz.tracing.recording import Recording
 
 _FEEDBACK_BYTES = 500
+_INVOCATION_BYTES = 1000
 _MAX_REMEMBERED_FILES = 10_000
 
 
@@ -32,19 +34,20 @@ class Builder:
     def _start(self) -> None:
         self._calls: list[CallPart] = []
         self._feedback: list[FeedbackPart] = []
+        self._evaluations: list[EvaluationPart] = []
         self._objects: dict[tuple[str, str], ObjectPart] = {}
         self._files: list[FilePart] = []
         self.size = 0
         """Bytes, roughly."""
 
     @property
-    def calls(self) -> int:
-        """How many calls are in it."""
-        return len(self._calls)
+    def items(self) -> int:
+        """How many calls and evaluations are in it."""
+        return len(self._calls) + len(self._evaluations)
 
     @property
     def empty(self) -> bool:
-        return not (self._calls or self._feedback or self._objects)
+        return not (self._calls or self._feedback or self._evaluations or self._objects)
 
     def add_call(self, call: Recording, *, ended: bool) -> None:
         """Add what is to be said of a call now."""
@@ -66,8 +69,17 @@ class Builder:
         """Add a feedback."""
         self._feedback.append(part)
         self.size += _FEEDBACK_BYTES
-        for named in (part.runnable_ref, part.annotation_ref):
-            version = None if named is None else self._assembler.versions.get(named)
+        self._add_named(part.runnable_ref, part.annotation_ref)
+
+    def add_evaluation(self, part: EvaluationPart) -> None:
+        """Add what is to be said of an evaluation."""
+        self._evaluations.append(part)
+        self.size += _FEEDBACK_BYTES + _INVOCATION_BYTES * len(part.invocations)
+        self._add_named(part.definition_ref)
+
+    def _add_named(self, *named: str | None) -> None:
+        for ref in named:
+            version = None if ref is None else self._assembler.versions.get(ref)
             if version is not None:
                 self.add_version(version)
 
@@ -81,6 +93,7 @@ class Builder:
             project=self._project,
             calls=self._calls,
             feedback=self._feedback,
+            evaluations=self._evaluations,
             objects=list(self._objects.values()),
             files=self._files,
         )
@@ -95,6 +108,7 @@ def halves(batch: Batch) -> tuple[Batch, Batch] | None:
         *(("objects", item) for item in batch.objects),
         *(("calls", item) for item in batch.calls),
         *(("feedback", item) for item in batch.feedback),
+        *(("evaluations", item) for item in batch.evaluations),
     ]
     if len(items) < 2:
         return None
@@ -102,6 +116,7 @@ def halves(batch: Batch) -> tuple[Batch, Batch] | None:
     second = _batch(batch.project, items[middle:])
     named = {each.runnable_ref for each in second.feedback}
     named |= {each.annotation_ref for each in second.feedback}
+    named |= {each.definition_ref for each in second.evaluations}
     apart = [
         each
         for each in batch.objects
@@ -120,7 +135,8 @@ def _ref(project: str, version: ObjectPart) -> str:
 
 
 def _batch(project: str, items: list[tuple[str, Any]]) -> Batch:
-    lists: dict[str, list[Any]] = {"files": [], "objects": [], "calls": [], "feedback": []}
+    names = ("files", "objects", "calls", "feedback", "evaluations")
+    lists: dict[str, list[Any]] = {name: [] for name in names}
     for name, item in items:
         lists[name].append(item)
     return Batch(project=project, **lists)

@@ -26,7 +26,8 @@ import msgspec
 
 from kibitz.base import clock
 from kibitz.base.errors import KibitzError, StorageFull, TooLarge, Unavailable, UsageError
-from kibitz.base.records import Batch, FeedbackPart, ObjectPart, Receipt
+from kibitz.base.evaluations import EvaluationPart
+from kibitz.base.records import Batch, CallPart, FeedbackPart, ObjectPart, Receipt
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard, ledger
 from kibitz.tracing.batches import Builder, halves
@@ -113,6 +114,10 @@ class Exporter:
     def op_ref(self, op: Any) -> str:
         """The reference of an op's version."""
         return self._assembler.op_ref(self._assembler.version_of(op))
+
+    def part_of(self, call: Recording) -> CallPart:
+        """A call that has ended, as it is sent."""
+        return self._assembler.part(call, ended=True).part
 
     @property
     def redaction(self) -> Any:
@@ -245,7 +250,7 @@ class Exporter:
         now = max(clock.monotonic_ns(), 1)
 
         def hand_on_full() -> None:
-            if builder.calls >= settings.batch_calls or builder.size >= settings.batch_bytes:
+            if builder.items >= settings.batch_calls or builder.size >= settings.batch_bytes:
                 deliver(builder.take())
 
         for call in [call for call in self._open if call.ended_ns]:
@@ -259,6 +264,8 @@ class Exporter:
             item = intake.queue.popleft()
             if isinstance(item, FeedbackPart):
                 builder.add_feedback(item)
+            elif isinstance(item, EvaluationPart):
+                builder.add_evaluation(item)
             elif isinstance(item, ObjectPart):
                 # A version goes with what names it, too; it is not counted.
                 self._ledger.in_hand -= 1
@@ -384,7 +391,9 @@ class Exporter:
         # A file or a version of an op that is too large is a loss too.
         count = count or len(batch.files) + len(batch.objects)
         self._ledger.dropped(error.code, count)
-        guard.warn_rarely("%d calls or feedback were refused and are lost: %s", count, error)
+        guard.warn_rarely(
+            "%d calls, feedback or evaluations were refused and are lost: %s", count, error
+        )
 
     def _pause(self, error: Exception) -> None:
         self._failures += 1

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+from kibitz.base.evaluations import EvaluationPart
 from kibitz.base.records import FeedbackPart, ObjectPart
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard
@@ -19,14 +20,14 @@ from kibitz.tracing.recording import Recording
 
 
 class Intake:
-    """Takes recordings and feedback from any thread, for the one that exports them."""
+    """Takes recordings, feedback and evaluations from any thread, for the one that exports them."""
 
     def __init__(self, settings: TracingSettings, start: Callable[[], None]) -> None:
         """Args:
         settings: how much it may hold.
         start: called with the first that comes in.
         """
-        self.queue: deque[Recording | FeedbackPart | ObjectPart] = deque()
+        self.queue: deque[Recording | FeedbackPart | EvaluationPart | ObjectPart] = deque()
         self.held = 0
         """Open calls, which have left the queue and still count."""
         # Not an event: a signal handler may ring in the middle of a ring, and an event's lock is not one to take twice.
@@ -70,8 +71,8 @@ class Intake:
         recording.size += size
         return True
 
-    def put_part(self, part: FeedbackPart | ObjectPart) -> bool:
-        """Take a feedback or a version; False where the queue is full."""
+    def put_part(self, part: FeedbackPart | EvaluationPart | ObjectPart) -> bool:
+        """Take a feedback, an evaluation or a version; False where the queue is full."""
         if self.closed or len(self.queue) + self.held >= self._max_calls:
             self._refuse()
             return False

@@ -15,7 +15,7 @@ class Ledger:
     def __init__(self, target: str) -> None:
         self._target = target
         self.in_hand = 0
-        """Calls and feedback that have left the queue and are neither stored nor on disk nor dropped."""
+        """What has left the queue and is neither stored nor on disk nor dropped: calls, feedback, evaluations."""
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
 
@@ -25,7 +25,11 @@ class Ledger:
         Args:
             ours: False where an earlier program recorded it.
         """
-        calls, feedback = ended_calls(batch), len(batch.feedback)
+        calls, feedback, evaluations = (
+            ended_calls(batch),
+            len(batch.feedback),
+            len(batch.evaluations),
+        )
         for rejection in receipt.rejected:
             if rejection.kind == "call":
                 refused = batch.calls[rejection.index : rejection.index + 1]
@@ -34,6 +38,9 @@ class Ledger:
             elif rejection.kind == "feedback":
                 feedback -= 1
                 lost = 1
+            elif rejection.kind == "evaluation":
+                evaluations -= 1
+                lost = 1
             else:
                 lost = 1
             self._dropped[f"rejected: {rejection.code}"] += lost
@@ -41,22 +48,25 @@ class Ledger:
         if ours:
             self._counts["calls_sent"] += calls
             self._counts["feedback_sent"] += feedback
+            self._counts["evaluations_sent"] += evaluations
         else:
-            self._counts["recovered"] += calls + feedback
+            self._counts["recovered"] += calls + feedback + evaluations
 
     def dropped(self, reason: str, count: int) -> None:
-        """Calls or feedback are lost."""
+        """Calls, feedback or evaluations are lost."""
         self._dropped[reason] += count
 
     def spooled(self, batch: Batch) -> None:
         """A batch is on disk."""
         self._counts["calls_spooled"] += ended_calls(batch)
         self._counts["feedback_spooled"] += len(batch.feedback)
+        self._counts["evaluations_spooled"] += len(batch.evaluations)
 
     def unspooled(self, batch: Batch) -> None:
         """A batch of this program has left the disk."""
         self._counts["calls_spooled"] -= ended_calls(batch)
         self._counts["feedback_spooled"] -= len(batch.feedback)
+        self._counts["evaluations_spooled"] -= len(batch.evaluations)
 
     def report(
         self, *, queued: int, running: int, refused: int, damaged_files: int, timed_out: bool
@@ -77,8 +87,10 @@ class Ledger:
             target=self._target,
             calls_sent=counts["calls_sent"],
             feedback_sent=counts["feedback_sent"],
+            evaluations_sent=counts["evaluations_sent"],
             calls_spooled=counts["calls_spooled"],
             feedback_spooled=counts["feedback_spooled"],
+            evaluations_spooled=counts["evaluations_spooled"],
             pending=max(queued + self.in_hand - running, 0),
             running=running,
             recovered=counts["recovered"],
@@ -93,8 +105,8 @@ def ended_calls(batch: Batch) -> int:
 
 
 def count_of(batch: Batch) -> int:
-    """The calls that a batch finishes, and its feedback."""
-    return ended_calls(batch) + len(batch.feedback)
+    """The calls that a batch finishes, its feedback and its evaluations."""
+    return ended_calls(batch) + len(batch.feedback) + len(batch.evaluations)
 
 
 def _ended(part: CallPart) -> bool:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kibitz.base import clock, ids, jsonable, judgements
+from kibitz.base import redaction as redactions
 from kibitz.base import settings as all_settings
 from kibitz.base.errors import InvalidRecord, UsageError
-from kibitz.base.records import FeedbackPart
+from kibitz.base.evaluations import EvaluationPart, Invocation
+from kibitz.base.records import CallPart, FeedbackPart, ObjectPart
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard, recording
 from kibitz.tracing.exporter import Exporter
@@ -28,7 +30,12 @@ if TYPE_CHECKING:
 
 Reading = Callable[[], AbstractContextManager[Any]]
 """Opens the store that the session writes to, with everything delivered that was recorded so far."""
+Drain = Callable[[float, bool], None]
+"""Finishes what judges calls in this process: for so many seconds at most, and whether the session ends with it."""
 _MAX_SAID = 10_000
+_DRAIN_SHARE = 0.7
+"""Of the time that `flush` has, for what judges; the rest is for sending it."""
+_EVALUATION_BYTES = 1 << 20
 _AUTHOR_KINDS = frozenset({"person", "model", "program", "import"})
 
 
@@ -59,6 +66,8 @@ class Session:
         """What was published or looked up here, by name."""
         self._said: OrderedDict[str, FeedbackPart] = OrderedDict()
         """What was judged here, without payloads: to correct and retract it."""
+        self._drains: list[Drain] = []
+        self._draining = threading.local()
         self._spool_key = spool_key or target
         self._use(self._exporter(transport))
         self._finished: FlushReport | None = None
@@ -168,6 +177,50 @@ class Session:
             guard.warn("feedback %s is lost: the session is finished or its queue full", part.id)
         return part.id
 
+    def define(self, ref: str, definition: ObjectPart) -> None:
+        """Say what a reference of evaluations means: it goes along with those that name it."""
+        self._exporter_now.know(ref, definition)
+
+    def evaluate(self, part: EvaluationPart) -> bool:
+        """Take an evaluation: wanted, or what became of a run. Secrets are taken out of what it says.
+
+        Returns:
+            False where it is lost: the session is finished or its queue full. That is counted; nothing is raised.
+        """
+        try:
+            clean = _without_secrets(part, self._exporter_now.redaction)
+            return self._exporter_now.intake.put_part(clean)
+        except Exception as error:  # noqa: BLE001 the guard of the recording path
+            guard.note(error, "keeping an evaluation")
+            return False
+
+    def part_of(self, call: recording.Recording) -> CallPart:
+        """A call that has ended, as it is sent; for those who held it while it ran."""
+        return self._exporter_now.part_of(call)
+
+    def before_flush(self, drain: Drain) -> None:
+        """Ask this, too, to finish its work when what was recorded is to be delivered."""
+        if drain not in self._drains:
+            self._drains.append(drain)
+
+    def _drain(self, limit_s: float, *, ends: bool) -> float:
+        """Let those finish who judge; gives the seconds that are left."""
+        if not self._drains or getattr(self._draining, "now", False):
+            return limit_s
+        began = clock.monotonic_ns()
+        # What judges may itself ask to flush, which must not wait for itself.
+        self._draining.now = True
+        try:
+            for drain in list(self._drains):
+                spent_s = (clock.monotonic_ns() - began) / 1e9
+                try:
+                    drain(max(limit_s * _DRAIN_SHARE - spent_s, 0.0), ends)
+                except Exception as error:  # noqa: BLE001 the guard of the recording path
+                    guard.note(error, "waiting for feedback functions")
+        finally:
+            self._draining.now = False
+        return max(limit_s - (clock.monotonic_ns() - began) / 1e9, limit_s * (1 - _DRAIN_SHARE))
+
     def flush(self, timeout_s: float | None = None) -> FlushReport:
         """Deliver what has ended, or put it on disk where the target is away. Bounded; raises nothing.
 
@@ -176,14 +229,15 @@ class Session:
         """
         if self._finished is not None:
             return self._finished
-        return self._exporter_now.flush(self._limit(timeout_s))
+        return self._exporter_now.flush(self._drain(self._limit(timeout_s), ends=False))
 
     def finish(self, timeout_s: float | None = None) -> FlushReport:
         """`flush`, and stop recording. Again: the same report."""
         if self._finished is None:
             if recording.installed() is self:
                 recording.install(None)
-            self._finished = self._exporter_now.close(self._limit(timeout_s))
+            left_s = self._drain(self._limit(timeout_s), ends=True)
+            self._finished = self._exporter_now.close(left_s)
         return self._finished
 
     def _limit(self, timeout_s: float | None) -> float:
@@ -224,6 +278,29 @@ def _feedback_part(fields: dict[str, Any]) -> FeedbackPart:
     return FeedbackPart(id=ids.new_id(), created_at=clock.now(), **fields)
 
 
+def _without_secrets(part: EvaluationPart, redaction: Any) -> EvaluationPart:
+    limits = jsonable.Limits(bytes=_EVALUATION_BYTES)
+
+    def clean(value: Any) -> Any:
+        return jsonable.to_json(value, limits=limits, redaction=redaction)
+
+    def clean_invocation(each: Invocation) -> Invocation:
+        return msgspec.structs.replace(
+            each,
+            arguments=clean(each.arguments),
+            output=clean(each.output),
+            metadata=clean(each.metadata),
+            error=None if each.error is None else redactions.scrub(each.error),
+        )
+
+    return msgspec.structs.replace(
+        part,
+        reason=None if part.reason is None else redactions.scrub(part.reason),
+        error=None if part.error is None else redactions.scrub(part.error),
+        invocations=[clean_invocation(each) for each in part.invocations],
+    )
+
+
 changing = threading.RLock()
 """Held while one session takes the place of another."""
 _session: Session | None = None
@@ -260,6 +337,7 @@ def _exit() -> None:
     if (
         report.calls_sent
         or report.feedback_sent
+        or report.evaluations_sent
         or report.recovered
         or not report.complete
         or report.running
