@@ -11,6 +11,8 @@
     │   │   ├── UnknownReference           ... a reference to what the project does not have
     │   │   ├── NotPermitted               ... an author who may not say this
     │   │   └── OutOfScope                 ... a specification that is not for this target
+    │   ├── MissingPlace                   ... a selector of what is not there; carries prefix
+    │   ├── NotImportable                  ... an implementation that only this program has
     │   └── TooLarge                       ... send less; carries size and limit
     ├── Unauthorized (PermissionError)     bring a key
     ├── NotFound (LookupError)             ask for something else
@@ -107,6 +109,18 @@ class OutOfScope(InvalidRecord):
     """A specification is not for this target. Facts: `field`, `allowed`."""
 
     code = "out_of_scope"
+
+
+class MissingPlace(UsageError):
+    """A selector names what is not there. Facts: `selector`, `prefix` (as far as it exists), `argument`."""
+
+    code = "missing_place"
+
+
+class NotImportable(UsageError):
+    """A callable has no name that another process could import, or may not import. Facts: `module`, `name`."""
+
+    code = "not_importable"
 
 
 class TooLarge(UsageError):
