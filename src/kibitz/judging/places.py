@@ -1,0 +1,217 @@
+"""What lies inside a value: elements of lists, entries of mappings, attributes of objects.
+
+Data is never asked for its methods, nor for what Python keeps under names such as `__class__`.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+MAX_GAP: Final = 1000
+"""How far beyond the end of a list something can be put."""
+_SHOWN = 12
+_LIST, _MAPPING, _OBJECT, _PLAIN = range(4)
+_kinds: dict[type, int] = {list: _LIST, tuple: _LIST, dict: _MAPPING}
+_MAX_KINDS = 2000
+_SCALARS = (str, bytes, bytearray, memoryview, int, float, complex, type(None), type)
+
+
+def is_list(value: Any) -> bool:
+    """Whether a value has elements by position; texts do not."""
+    kind = type(value)
+    found = _kinds.get(kind)
+    return (_kind(kind) if found is None else found) == _LIST
+
+
+def is_mapping(value: Any) -> bool:
+    """Whether a value has entries by key."""
+    kind = type(value)
+    found = _kinds.get(kind)
+    return (_kind(kind) if found is None else found) == _MAPPING
+
+
+def member(value: Any, name: str) -> Any:
+    """An entry of a mapping or an attribute of an object; LookupError where there is none."""
+    kind = _kinds.get(type(value))
+    if kind is None:
+        kind = _kind(type(value))
+    if kind == _MAPPING:
+        return value[name]
+    if kind != _OBJECT or name[:2] == "__":
+        raise LookupError(name)
+    found = getattr(value, name)
+    if callable(found) and getattr(found, "__self__", None) is value:
+        raise LookupError(name)
+    return found
+
+
+def members(values: Iterable[Any], name: str) -> list[tuple[str, Any]]:
+    """That name of each element that has it, with the position; LookupError where none has."""
+    found: list[tuple[str, Any]] = []
+    for at, value in enumerate(values):
+        try:
+            if is_list(value):
+                found += [(f"[{at}]{below}", each) for below, each in members(value, name)]
+            else:
+                found.append((f"[{at}]", member(value, name)))
+        except (LookupError, AttributeError):
+            continue
+    if not found:
+        raise LookupError(name)
+    return found
+
+
+def has(value: Any, name: str) -> bool:
+    """Whether a name can be followed from here."""
+    try:
+        if is_list(value):
+            members(value, name)
+        else:
+            member(value, name)
+    except (LookupError, AttributeError):
+        return False
+    return True
+
+
+def at_number(value: Any, number: int) -> Any:
+    """The entry of a mapping whose key is a number; LookupError elsewhere."""
+    if is_mapping(value):
+        return value[number]
+    raise LookupError(number)
+
+
+def peek(value: Any, name: str, default: Any) -> Any:
+    """`member`, or a default."""
+    try:
+        return member(value, name)
+    except (LookupError, AttributeError):
+        return default
+
+
+def items(value: Any) -> list[Any]:
+    """The elements of a list, to be changed; LookupError where it is none."""
+    if not is_list(value):
+        raise LookupError
+    return list(value)
+
+
+def like(value: Any, changed: list[Any]) -> Any:
+    """Changed elements as the same sort of list."""
+    return tuple(changed) if type(value) is tuple else changed
+
+
+def with_member(value: Any, name: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy of a mapping or object with one entry or attribute changed."""
+    if is_mapping(value):
+        return {**value, name: change(value.get(name))}
+    if _kind(type(value)) != _OBJECT or not isinstance(name, str) or name[:2] == "__":
+        raise LookupError
+    new = change(getattr(value, name, None))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.replace(value, **{name: new})
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **{name: new})
+    if isinstance(value, tuple):
+        return cast("Any", value)._replace(**{name: new})
+    made = copy.copy(value)
+    setattr(made, name, new)
+    return made
+
+
+def describe(values: Sequence[Any]) -> str:
+    """What one could go on with from here, of the first of some values."""
+    if not values:
+        return "no values"
+    value = values[0]
+    many = f" (the first of {len(values)} values)" if len(values) > 1 else ""
+    if is_list(value):
+        return _described_list(value) + many
+    names = keys(value)
+    if names is None:
+        return f"{_article(value)} {shown(value)}{many}"
+    if not names:
+        return f"{_article(value)} without keys{many}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"the keys {', '.join(str(each)[:60] for each in names[:_SHOWN])}{more}{many}"
+
+
+def keys(value: Any) -> list[Any] | None:
+    """The names that can be followed from a value; None where it is neither mapping nor object."""
+    kind = _kind(type(value))
+    if kind == _MAPPING:
+        return list(value)
+    if kind != _OBJECT:
+        return None
+    own = getattr(value, "__kibitz_keys__", None)
+    if own is not None:
+        return list(own())
+    if isinstance(value, msgspec.Struct):
+        return list(value.__struct_fields__)
+    if dataclasses.is_dataclass(value):
+        return [each.name for each in dataclasses.fields(value)]
+    named = getattr(value, "_fields", None) if isinstance(value, tuple) else None
+    found: Any = named or getattr(value, "__dict__", None) or getattr(type(value), "__slots__", ())
+    return [name for name in found if not str(name).startswith("_")]
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """A value in an error, cut."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 what a value does when it is shown is its own affair
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _described_list(value: Sequence[Any]) -> str:
+    count = len(value)
+    if not count:
+        return "an empty list"
+    elements = f"{count} element{'s' * (count > 1)}"
+    ops = sorted({str(op) for each in value if (op := peek(each, "op", None)) is not None})
+    if ops:
+        more = " …" if len(ops) > _SHOWN else ""
+        return f"{elements}, calls of {', '.join(ops[:_SHOWN])}{more}{_failures(value)}"
+    first = keys(value[0])
+    if first:
+        return f"{elements}, the first with the keys {', '.join(map(str, first[:_SHOWN]))}"
+    return f"{elements}, the first {_article(value[0])}"
+
+
+def _failures(calls: Sequence[Any]) -> str:
+    errors = [error for each in calls if (error := peek(each, "error", None)) is not None]
+    return f", of which {len(errors)} failed ({shown(errors[0])})" if errors else ""
+
+
+def _article(value: Any) -> str:
+    if value is None:
+        return "nothing:"
+    name = {"dict": "mapping", "str": "text", "int": "number", "float": "number"}.get(
+        type(value).__name__, type(value).__name__
+    )
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def _kind(kind: type) -> int:
+    found = _kinds.get(kind)
+    if found is not None:
+        return found
+    if issubclass(kind, Mapping):
+        found = _MAPPING
+    elif issubclass(kind, _SCALARS):
+        found = _PLAIN
+    elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        # Fields by name are what a named tuple is for; positions of it can be had of a list.
+        found = _OBJECT
+    elif issubclass(kind, Sequence):
+        found = _LIST
+    else:
+        found = _OBJECT
+    if len(_kinds) < _MAX_KINDS:
+        _kinds[kind] = found
+    return found
