@@ -1,1 +1,32 @@
 """Providers of feedback implementations: models behind an endpoint, and what needs no model service."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_LATER = {
+    "Local": "kibitz.providers.local",
+    "Embeddings": "kibitz.providers.embeddings",
+    "GroundTruth": "kibitz.providers.ground_truth",
+    "GroundTruthAggregator": "kibitz.providers.ground_truth",
+    "Retrieval": "kibitz.providers.retrieval",
+    "Classification": "kibitz.providers.classification",
+    "Calibration": "kibitz.providers.calibration",
+    "Correlation": "kibitz.providers.correlation",
+}
+"""Names by the module that has them; each is loaded when it is first asked for."""
+
+__all__ = [*_LATER]  # pyright: ignore[reportUnsupportedDunderAll] loaded by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"kibitz.providers has no {name!r}")
+    found = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
