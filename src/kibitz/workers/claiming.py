@@ -1,0 +1,182 @@
+"""What a worker claims, and how it becomes something to judge: the feedback function and the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kibitz.base import clock
+from kibitz.base.errors import KibitzError
+from kibitz.base.evaluations import Claim, RunOutcome
+from kibitz.base.records import Call
+from kibitz.storage.protocols import Evaluations
+from kibitz.workers import outcomes
+from kibitz.workers.definitions import Definitions
+from kibitz.workers.lanes import Board, Job
+from kibitz.workers.threads import Sink
+
+Until = Literal["stopped", "idle", "once"]
+"""Whether a worker goes on for ever, until nothing is wanted any longer, or until what is due now is done."""
+MakeRecord = Callable[[Sequence[Call], str], Any]
+"""Makes a record of its calls and the id of the root."""
+RECORDS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a worker works."""
+
+    projects: tuple[str, ...] = ()
+    """Of all projects where it is empty."""
+    until: Until = "stopped"
+    concurrency: int = 50
+    """Slow evaluations of one definition at once; of all together four times as many."""
+    batch: int = 256
+    """Runs to claim at once."""
+    lease_s: float = 60.0
+    max_attempts: int = 5
+    timeout_s: float = 120.0
+    """For one evaluation; 0 for none."""
+    grace_s: float = 20.0
+    """How long what goes on may take to end when the worker is stopped."""
+
+
+class Claimer:
+    """Claims runs and hands on those that can be judged; says of the others at once what became of them."""
+
+    def __init__(
+        self,
+        evaluations: Evaluations,
+        definitions: Definitions,
+        board: Board,
+        begin: Callable[[list[Job]], None],
+        sink: Sink,
+        *,
+        name: str,
+        options: Options,
+        make_record: MakeRecord,
+    ) -> None:
+        self._evaluations = evaluations
+        self._definitions = definitions
+        self._board = board
+        self._begin = begin
+        self._sink = sink
+        self._name = name
+        self._options = options
+        self._make_record = make_record
+
+    def claim(self) -> int:
+        """Claim a batch and have it done; gives how many runs it was.
+
+        Raises:
+            KibitzError: the store cannot be asked now; what was claimed is given back.
+        """
+        options = self._options
+        full = self._board.full()
+        claims = self._evaluations.claim(
+            self._name,
+            limit=options.batch,
+            lease_s=options.lease_s,
+            projects=options.projects or None,
+            max_attempts=options.max_attempts,
+            except_definitions=full,
+        )
+        waiting = {claim.run_id: claim for claim in self._without_suspects(claims)}
+        try:
+            self._load(waiting)
+        except KibitzError:
+            self._board.stored(waiting)
+            self._evaluations.release(list(waiting))
+            raise
+        return len(claims)
+
+    def release(self, jobs: Sequence[Job]) -> None:
+        """Give back what was not begun."""
+        if jobs:
+            self._board.stored(job.claim.run_id for job in jobs)
+            self._evaluations.release([job.claim.run_id for job in jobs])
+
+    def _without_suspects(self, claims: list[Claim]) -> list[Claim]:
+        """Give back what was begun before and was not finished, beyond a few at once.
+
+        One of them may be what ended a worker; the others that it had must not share its fate until the last attempt.
+        So each further attempt is made in a smaller company, and the last one nearly alone.
+        """
+        if all(claim.attempt <= 1 for claim in claims):
+            return claims
+        held = self._board.attempts()
+        kept: list[Claim] = []
+        given_back: list[str] = []
+        for claim in claims:
+            room = max(1, self._options.batch // 4 ** min(claim.attempt - 1, 15))
+            if claim.attempt > 1 and held[claim.attempt] >= room:
+                given_back.append(claim.run_id)
+            else:
+                held[claim.attempt] += 1
+                kept.append(claim)
+        if given_back:
+            self._evaluations.release(given_back)
+        return kept
+
+    def _load(self, waiting: dict[str, Claim]) -> None:
+        """Have claimed runs done, those of one record together and records in portions.
+
+        Args:
+            waiting: by run id; what is handed on is taken out.
+        """
+        by_project: dict[str, dict[str, list[Job]]] = {}
+        for claim in tuple(waiting.values()):
+            loaded = self._definitions.get(claim.definition_ref)
+            lane = self._board.lane(claim.definition_ref, loaded.name, loaded.judge)
+            job = Job(claim, lane, None)
+            self._board.hold(job)
+            if loaded.reason:
+                failed = outcomes.of_reason(claim, "failed", loaded.reason, error=loaded.error)
+                self._say(waiting, job, failed)
+            else:
+                calls = by_project.setdefault(claim.project, {})
+                calls.setdefault(claim.call_id, []).append(job)
+        for project, by_call in by_project.items():
+            call_ids = list(by_call)
+            for first in range(0, len(call_ids), RECORDS_AT_ONCE):
+                asked = call_ids[first : first + RECORDS_AT_ONCE]
+                found = self._evaluations.records(project, asked)
+                ready: list[Job] = []
+                for call_id in asked:
+                    ready += self._with_record(waiting, by_call[call_id], found.get(call_id))
+                if ready:
+                    self._begin(ready)
+
+    def _with_record(
+        self, waiting: dict[str, Claim], jobs: list[Job], calls: list[Call] | None
+    ) -> list[Job]:
+        """Those of the runs of a record that can be begun."""
+        call_id = jobs[0].claim.call_id
+        if not calls:
+            reason = f"the record is gone: call {call_id} was deleted before it was evaluated"
+            for job in jobs:
+                self._say(waiting, job, outcomes.of_reason(job.claim, "skipped", reason))
+            return []
+        try:
+            record = self._make_record(calls, call_id)
+        except Exception as error:  # noqa: BLE001  one odd record must not end the work on others
+            for job in jobs:
+                self._say(waiting, job, outcomes.of_error(job.claim, error, clock.now()))
+            return []
+        for job in jobs:
+            job.record = record
+            del waiting[job.claim.run_id]
+        return jobs
+
+    def _say(self, waiting: dict[str, Claim], job: Job, outcome: RunOutcome) -> None:
+        del waiting[job.claim.run_id]
+        if self._board.settle(job):
+            self._sink([(job, outcome)])
+
+
+def usual_record() -> MakeRecord:
+    """Makes records as feedback functions take them."""
+    from kibitz.judging.records import Record
+
+    return Record.of_calls
