@@ -15,7 +15,7 @@ import pytest
 import kibitz
 from kibitz import testing
 from kibitz.base import errors, records, settings
-from kibitz.base.settings import ServerSettings, TracingSettings
+from kibitz.base.settings import ServerSettings, TracingSettings, WorkerSettings
 from kibitz.cli import commands
 
 ROOT = Path(__file__).parent.parent
@@ -32,11 +32,12 @@ def name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("kind", [TracingSettings, ServerSettings])
-def test_every_setting_is_documented_with_its_default(kind) -> None:
-    section = text_of("docs/reference/settings.md").split("## ")[
-        1 if kind is TracingSettings else 2
-    ]
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [("Recording", TracingSettings), ("Serving", ServerSettings), ("Working", WorkerSettings)],
+)
+def test_every_setting_is_documented_with_its_default(heading, kind) -> None:
+    section = text_of("docs/reference/settings.md").split(f"## {heading}\n")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(KIBITZ_\w+)` \| (.+?) \|", section, re.MULTILINE))
     expected = {}
     for variable, _, default in settings.describe(kind):

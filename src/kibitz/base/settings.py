@@ -87,7 +87,29 @@ class ServerSettings:
     """`normal` survives a killed process; `full` also a power cut, at some 0.2 ms a commit."""
 
 
-S = TypeVar("S", TracingSettings, ServerSettings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How a worker does evaluations."""
+
+    worker_allow: tuple[str, ...] = ()
+    """Modules of whose functions definitions may be, beside those that are always allowed."""
+    worker_app_dir: str = "."
+    """The folder from which those modules are imported."""
+    worker_concurrency: int = 50
+    """Slow evaluations of one definition at once; of all together four times as many."""
+    worker_batch: int = 256
+    """Evaluations that are claimed at once."""
+    worker_lease_s: float = 60.0
+    """How long a worker that says nothing more keeps what it claimed."""
+    worker_max_attempts: int = 5
+    """How often an evaluation is begun before it FAILED for good."""
+    worker_timeout_s: float = 120.0
+    """For one evaluation; 0 for none."""
+    worker_grace_s: float = 20.0
+    """How long what goes on may take to end when the worker is stopped."""
+
+
+S = TypeVar("S", TracingSettings, ServerSettings, WorkerSettings)
 
 
 def load(
@@ -116,7 +138,9 @@ def load(
     return settings
 
 
-def describe(kind: type[TracingSettings] | type[ServerSettings]) -> list[tuple[str, str, Any]]:
+def describe(
+    kind: type[TracingSettings] | type[ServerSettings] | type[WorkerSettings],
+) -> list[tuple[str, str, Any]]:
     """(environment variable, field, default) of each setting, for documentation and `kibitz doctor`."""
     return [
         (PREFIX + each.name.upper(), each.name, each.default) for each in dataclasses.fields(kind)
@@ -166,7 +190,7 @@ def _check(name: str, value: Any, hint: Any) -> Any:
     return value
 
 
-def _check_ranges(settings: TracingSettings | ServerSettings) -> None:
+def _check_ranges(settings: TracingSettings | ServerSettings | WorkerSettings) -> None:
     for each in dataclasses.fields(settings):
         value = getattr(settings, each.name)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -191,3 +215,7 @@ def _check_ranges(settings: TracingSettings | ServerSettings) -> None:
             setting="synchronous",
             value=settings.synchronous,
         )
+    if isinstance(settings, WorkerSettings):
+        for name in ("worker_concurrency", "worker_batch", "worker_lease_s", "worker_max_attempts"):
+            if not getattr(settings, name):
+                raise SettingsError(f"setting {name}=0 must be more than 0", setting=name, value=0)
