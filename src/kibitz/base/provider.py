@@ -23,6 +23,14 @@ from typing import Any, ClassVar, Self
 _SECRETS = frozenset({"api_key", "token", "secret", "password", "auth", "http_client", "client"})
 
 
+class SkipEval(Exception):
+    """Raised by an implementation that has nothing to say of these arguments: this one call is left out."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason or "the implementation had nothing to say")
+        self.reason = str(self)
+
+
 class Provider:
     """Base of providers. A method `judge` may have a twin `ajudge`, a coroutine function, which is used where many
     evaluations go on at once.

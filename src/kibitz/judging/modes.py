@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from kibitz.base.errors import MissingPlace
+from kibitz.base.provider import SkipEval as SkipEval
 
 
 class FeedbackMode(StrEnum):
@@ -61,14 +62,6 @@ class FeedbackCombinations(StrEnum):
     """Position by position, as many as the argument with the fewest values has."""
     PRODUCT = "product"
     """Every value of one with every value of the others."""
-
-
-class SkipEval(Exception):
-    """Raised by an implementation that has nothing to say of these arguments: this one call is left out."""
-
-    def __init__(self, reason: str | None = None) -> None:
-        super().__init__(reason or "the implementation had nothing to say")
-        self.reason = str(self)
 
 
 InvalidSelector = MissingPlace
