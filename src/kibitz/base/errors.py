@@ -21,6 +21,8 @@
     ├── QueryTimeout (TimeoutError)        narrow the query; carries limit_s
     ├── StorageFull (OSError)              make room
     ├── StorageDamaged                     restore from a backup
+    ├── JudgeAnswerError (ValueError)      a judge said what is no score; carries what it said
+    ├── BudgetSpent                        raise the budget of the endpoint, or wait
     └── MissingExtra (ImportError)         install the named extra
 
 A message says what was attempted, the offending value and the way out. Facts are attributes,
@@ -173,6 +175,18 @@ class StorageDamaged(KibitzError):
     """The store cannot be read. Facts: `path`."""
 
     code = "storage_damaged"
+
+
+class JudgeAnswerError(KibitzError, ValueError):
+    """A judge's answer is no score: a refusal, nothing, no number, several, or one out of range. Facts: `text` (cut)."""
+
+    code = "judge_answer"
+
+
+class BudgetSpent(KibitzError):
+    """The budget of an endpoint is spent, so the next request was not sent. Facts: `spent_usd`, `budget_usd`."""
+
+    code = "budget_spent"
 
 
 class MissingExtra(KibitzError, ImportError):
