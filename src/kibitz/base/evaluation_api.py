@@ -52,6 +52,19 @@ class Claims(Struct, frozen=True, kw_only=True):
     claims: list[Claim]
 
 
+class DueAsked(Asked, frozen=True, kw_only=True):
+    """Of which projects; of all where it is left out."""
+
+    projects: Annotated[list[str], Meta(max_length=1000)] | None = None
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """When there will be something to do."""
+
+    due_at: datetime | None
+    """In the past where there is already; None where nothing waits."""
+
+
 class Extension(Asked, frozen=True, kw_only=True):
     """Claims to keep for longer."""
 
@@ -164,6 +177,18 @@ class RecordsWritten(Struct, frozen=True, kw_only=True):
 
     records: dict[str, Raw]
     left: list[str] = []
+
+
+class SelectAsked(Asked, frozen=True, kw_only=True):
+    """A selector to try on a record."""
+
+    project: str
+    call_id: Id
+    """The root call of the record."""
+    lens: Annotated[str, Meta(max_length=20_000)]
+    """`main_input`, `__record__.main_input` or, as in a program, `Select.RecordInput`."""
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    """Values at most."""
 
 
 class Rules(Struct, frozen=True, kw_only=True):

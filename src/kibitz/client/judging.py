@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import quote
 
 from kibitz.base import api, evaluation_api, wire
@@ -82,6 +83,12 @@ class Evaluations:
         return self._connection.post(
             evaluation_api.Claims, api.EVALUATIONS_CLAIM, wire.encode_record(asked)
         ).claims
+
+    def next_due(self, projects: Sequence[str] | None = None) -> datetime | None:
+        asked = evaluation_api.DueAsked(projects=None if projects is None else list(projects))
+        return self._connection.post(
+            evaluation_api.Due, api.EVALUATIONS_NEXT_DUE, wire.encode_record(asked)
+        ).due_at
 
     def extend(self, run_ids: Sequence[str], *, lease_s: float) -> list[str]:
         asked = evaluation_api.Extension(run_ids=list(run_ids), lease_s=lease_s)

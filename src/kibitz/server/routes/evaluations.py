@@ -36,7 +36,7 @@ RECORDS_BYTES = 32 << 20
 async def claim(body: RawBody, store: StoreIn, state: State) -> evaluation_api.Claims:
     """Take evaluations that are due; nobody else gets them until the lease ends."""
     asked = wire.decode_as(evaluation_api.ClaimAsked, body, what="the claim")
-    projects = None if asked.projects is None else [refs.check_project(p) for p in asked.projects]
+    projects = _projects(asked.projects)
 
     def work() -> evaluation_api.Claims:
         claims = store.evaluations.claim(
@@ -50,6 +50,19 @@ async def claim(body: RawBody, store: StoreIn, state: State) -> evaluation_api.C
         return evaluation_api.Claims(claims=claims)
 
     return await _written(state, work)
+
+
+@post(
+    api.EVALUATIONS_NEXT_DUE,
+    status_code=200,
+    sync_to_thread=True,
+    opt={inputs.BODY: evaluation_api.DueAsked},
+    tags=["evaluations"],
+)
+def next_due(body: RawBody, store: StoreIn) -> evaluation_api.Due:
+    """When there will be something to claim or to hold to the rules, as far as is known."""
+    asked = wire.decode_as(evaluation_api.DueAsked, body, what="the request")
+    return evaluation_api.Due(due_at=store.evaluations.next_due(_projects(asked.projects)))
 
 
 @post(
@@ -201,6 +214,10 @@ def one(evaluation_id: EvaluationIn, project: ProjectIn, store: StoreIn) -> Eval
     return store.evaluations.get(inputs.project(project), evaluation_id)
 
 
+def _projects(names: list[str] | None) -> list[str] | None:
+    return None if names is None else [refs.check_project(name) for name in names]
+
+
 async def _written(state: State, work: Callable[[], T]) -> T:
     """What a worker waits for while it has evaluations: in the threads of deliveries, which no slow question fills."""
     writers: ThreadPoolExecutor = state.writers
@@ -209,6 +226,7 @@ async def _written(state: State, work: Callable[[], T]) -> T:
 
 handlers = [
     claim,
+    next_due,
     extend,
     release,
     finish,
