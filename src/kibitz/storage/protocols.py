@@ -280,6 +280,13 @@ class Evaluations(Protocol):
         """
         ...
 
+    def next_due(self, projects: Sequence[str] | None = None) -> datetime | None:
+        """When there will be something to claim or to hold to the rules, as far as is known; None where nothing waits.
+
+        In the past where there is already. What waits for its call to end is not counted.
+        """
+        ...
+
     def extend(self, run_ids: Sequence[str], *, lease_s: float) -> list[str]:
         """Keep claims for longer; gives the runs that are still theirs."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -137,7 +137,7 @@ def _fetch(
     calls: list[Call] = []
     for pk in pks:
         row = by_pk[pk]
-        further: dict[str, Any] = _payloads(wide, row[WIDE_FROM:])
+        further: dict[str, Any] = payloads_of(wide, row[WIDE_FROM:])
         if "feedback" in columns:
             further["feedback"] = feedback.get(pk, [])
         if "scores" in columns:
@@ -146,7 +146,7 @@ def _fetch(
     return calls
 
 
-def _payloads(names: list[str], texts: Iterable[str | None]) -> dict[str, Any]:
+def payloads_of(names: Sequence[str], texts: Iterable[str | None]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, text in zip(names, texts, strict=True):
         if name == "exception":

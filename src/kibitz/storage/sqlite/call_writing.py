@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,16 @@ class _State:
     row: CallRow
 
 
+class Ended(NamedTuple):
+    """A call that has ended now."""
+
+    project: int
+    pk: int
+    is_root: bool
+    is_new: bool
+    """Whether nothing was said of it before."""
+
+
 class CallWriter:
     """Collects the calls of one transaction; `flush` writes them."""
 
@@ -41,6 +51,8 @@ class CallWriter:
         self._standing: dict[tuple[int, str], int] = {}
         """Calls that were there before the transaction, by project and id."""
         self._last_pk: int | None = None
+        self.ended: list[Ended] = []
+        """Calls of which `flush` found that they have ended now."""
 
     def look_up(self, project: int, ids: list[str], targets: list[str]) -> None:
         """Find out together which of these calls are there already."""
@@ -134,6 +146,12 @@ class CallWriter:
                 if state.row.is_visible and project in searched
             ],
         )
+        self.ended = [
+            Ended(project, state.pk, state.row.parent_id is None, state.stood is None)
+            for (project, _), state in (*new, *changed)
+            if state.row.ended_at is not None
+            and (state.stood is None or state.stood.ended_at is None)
+        ]
         self._write_rollups([*new, *changed])
         aggregating_sums.move(
             self._connection,

@@ -13,8 +13,8 @@ from kibitz.query.pieces import BOOL, NUMBER, TEXT
 from kibitz.storage import leaves, standing, statements
 from kibitz.storage.sqlite.aggregating_sums import KEPT_ROLES, ScoreSums
 from kibitz.storage.sqlite.call_writing import CallWriter
+from kibitz.storage.sqlite.feedback_parts import PreparedFeedback
 from kibitz.storage.sqlite.names import WriterNames
-from kibitz.storage.sqlite.preparing import PreparedFeedback
 
 _SQL = statements.load("sqlite.sql")
 _COUNTED = frozenset({standing.ALONE, standing.NEWEST_OF_SEVERAL, standing.ELEMENT})

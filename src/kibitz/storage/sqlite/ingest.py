@@ -121,7 +121,8 @@ class SqliteIngest:
         items = 0
         while self._waiting and items < MAX_GATHERED_ITEMS:
             each = self._waiting.popleft()
-            items += len(each.prepared.calls) + len(each.prepared.feedback)
+            prepared = each.prepared
+            items += len(prepared.calls) + len(prepared.feedback) + len(prepared.evaluations)
             gathered.append(each)
         return gathered
 

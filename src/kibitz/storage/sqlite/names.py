@@ -15,6 +15,7 @@ from kibitz.query.catalog import TypeEntry
 from kibitz.storage import statements
 
 _SQL = statements.load("sqlite.sql")
+_EVALUATIONS_SQL = statements.load("evaluations.sql")
 
 Path = tuple[str, ...]
 
@@ -40,12 +41,17 @@ class WriterNames:
         default_factory=dict[tuple[int, str], "AnnotationSpec | None"]
     )
     """Versions of ops and objects that are there, by reference; with the specification that one is."""
+    definitions: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
+    """Definitions of feedback functions that are there, by reference."""
+    rules: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
 
     def forget(self) -> None:
         """After a roll-back: nothing learnt in it may be true."""
         for known in (self.projects, self.ops, self.refs, self.authors, self.types, self.series):
             known.clear()
         self.versions.clear()
+        self.definitions.clear()
+        self.rules.clear()
 
     def project(self, connection: sqlite3.Connection, name: str, now: int) -> int:
         pk = self.projects.get(name)
@@ -115,6 +121,16 @@ class WriterNames:
                 name,
             )
             self.types[project, name] = pk
+        return pk
+
+    def rule(self, connection: sqlite3.Connection, project: int, name: str) -> int:
+        pk = self.rules.get((project, name))
+        if pk is None:
+            connection.execute(_EVALUATIONS_SQL["insert_rule_name"], (project, name))
+            pk = _pk(connection, _EVALUATIONS_SQL["rule_name_pk"], project, name)
+            if len(self.rules) > 10_000:
+                self.rules.clear()
+            self.rules[project, name] = pk
         return pk
 
     def one_series(self, connection: sqlite3.Connection, type_pk: int, path: Path) -> int:

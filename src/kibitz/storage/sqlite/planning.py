@@ -120,6 +120,19 @@ def matching(
     return [row[0] for row in connection.execute(statement.text, statement.params)]
 
 
+def among(
+    connection: sqlite3.Connection, project: int, where: Node | None, pks: list[int]
+) -> list[int]:
+    """Which of some calls match, in the order in which they arrived."""
+    planner = _Planner(connection, project, where)
+    lead, condition, compiler = planner.of(pks).start()
+    rows = connection.execute(
+        f"SELECT c.pk {lead.text}{pages.payload_join(compiler)} WHERE {condition.text} ORDER BY c.pk",
+        (*lead.params, *condition.params),
+    )
+    return [row[0] for row in rows]
+
+
 def leading(
     connection: sqlite3.Connection, project: int, where: Node | None
 ) -> tuple[Sql, Sql, Compiler]:
@@ -158,6 +171,12 @@ class _Planner:
         if counting and self._few is None and self._texts.is_ready and not self._is_selective():
             text = self._texts.every()
             self._few = Sql(f"SELECT DISTINCT call AS pk FROM ({text.text})", text.params)
+
+    def of(self, pks: list[int]) -> _Planner:
+        """Only these calls, which lead."""
+        self._few = Sql("SELECT value AS pk FROM json_each(?)", (f"[{','.join(map(str, pks))}]",))
+        self._few_size = len(pks)
+        return self
 
     def deciding(self, sort: tuple[SortKey, ...]) -> tuple[SortKey, ...]:
         """The keys without those that a condition makes the same for all; the last stays, since ties go its way.

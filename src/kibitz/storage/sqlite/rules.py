@@ -18,10 +18,10 @@ from kibitz.base.errors import InvalidRecord, NotPermitted, UnknownReference
 from kibitz.base.specifications import AnnotationSpec
 from kibitz.storage import statements
 from kibitz.storage.sqlite.call_writing import CallWriter
+from kibitz.storage.sqlite.feedback_parts import PreparedFeedback
 from kibitz.storage.sqlite.feedback_writing import STORE, FeedbackWriter
 from kibitz.storage.sqlite.merging import CallRow
 from kibitz.storage.sqlite.names import WriterNames
-from kibitz.storage.sqlite.preparing import PreparedFeedback
 
 _SQL = statements.load("sqlite.sql")
 _UNKNOWN: Any = object()

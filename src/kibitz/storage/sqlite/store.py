@@ -11,8 +11,10 @@ from kibitz.storage.sqlite import migrations
 from kibitz.storage.sqlite.bulk import SqliteBulk
 from kibitz.storage.sqlite.call_reading import SqliteCalls
 from kibitz.storage.sqlite.contents import SqliteContents
+from kibitz.storage.sqlite.evaluations import SqliteEvaluations
 from kibitz.storage.sqlite.feedback_reading import SqliteFeedback
 from kibitz.storage.sqlite.ingest import SqliteIngest
+from kibitz.storage.sqlite.rule_keeping import SqliteRules
 from kibitz.storage.sqlite.search import SqliteSearch
 from kibitz.storage.sqlite.things import SqliteFiles, SqliteObjects, SqliteProjects
 from kibitz.storage.sqlite.upkeep import Upkeep
@@ -34,6 +36,8 @@ class SqliteStore:
     views: SqliteViews
     search: SqliteSearch
     bulk: SqliteBulk
+    evaluations: SqliteEvaluations
+    rules: SqliteRules
     contents: SqliteContents
     _readers: door.Readers
     _upkeep: Upkeep | None = None
@@ -96,6 +100,8 @@ def open_store(
         views=SqliteViews(readers, ingest),
         search=SqliteSearch(readers, ingest),
         bulk=SqliteBulk(readers, ingest),
+        evaluations=SqliteEvaluations(readers, ingest),
+        rules=SqliteRules(readers, ingest),
         contents=SqliteContents(readers),
         _readers=readers,
         _upkeep=keeper,

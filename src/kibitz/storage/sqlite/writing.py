@@ -9,6 +9,7 @@ from kibitz.base.errors import InvalidRecord
 from kibitz.base.records import Receipt, Rejection
 from kibitz.storage import statements
 from kibitz.storage.sqlite.call_writing import CallWriter
+from kibitz.storage.sqlite.evaluation_writing import EvaluationWriter
 from kibitz.storage.sqlite.feedback_writing import FeedbackWriter
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import Prepared, rejection
@@ -24,6 +25,7 @@ def write(
     now = clock.now_ns() // 1000
     calls = CallWriter(connection, names)
     feedback = FeedbackWriter(connection, names, calls)
+    evaluations = EvaluationWriter(connection, names, calls, feedback, now)
     rules = Rules(connection, names, calls, feedback)
     receipts: list[Receipt] = []
     projects = [names.project(connection, batch.project, now) for batch in batches]
@@ -41,6 +43,12 @@ def write(
             for item in batch.feedback
             if item.target.kind == "call"
         ]
+        targets += [
+            item.call_id
+            for batch, its in zip(batches, projects, strict=True)
+            if its == project
+            for item in batch.evaluations
+        ]
         calls.look_up(project, ids, targets)
     for batch, project in zip(batches, projects, strict=True):
         for part in batch.calls:
@@ -48,6 +56,7 @@ def write(
         # First, because judgements of the same batch may name them.
         _write_objects(connection, project, batch)
         taken, refused = _judge(project, batch, rules, feedback)
+        evaluated, unknown = _evaluate(project, batch, evaluations)
         _write_files(connection, project, batch)
         receipts.append(
             Receipt(
@@ -55,12 +64,14 @@ def write(
                 feedback=len(taken),
                 objects=len(batch.objects),
                 files=len(batch.files),
+                evaluations=evaluated,
                 feedback_ids=taken,
-                rejected=[*batch.rejected, *refused],
+                rejected=[*batch.rejected, *refused, *unknown],
             )
         )
     calls.flush()
     feedback.flush()
+    evaluations.flush()
     return receipts
 
 
@@ -84,6 +95,19 @@ def _judge(
             feedback.share(project, item)
         taken.append(item.id)
     return taken, refused
+
+
+def _evaluate(
+    project: int, batch: Prepared, evaluations: EvaluationWriter
+) -> tuple[int, list[Rejection]]:
+    """Take the evaluations of a batch in: how many, and why the rest is not."""
+    refused: list[Rejection] = []
+    for item in batch.evaluations:
+        try:
+            evaluations.add(project, batch.project, item)
+        except InvalidRecord as error:
+            refused.append(rejection("evaluation", item.index, item.id, error))
+    return len(batch.evaluations) - len(refused), refused
 
 
 def _write_objects(connection: sqlite3.Connection, project: int, batch: Prepared) -> None:
