@@ -14,6 +14,16 @@ _LATER = {
     "Classification": "kibitz.providers.classification",
     "Calibration": "kibitz.providers.calibration",
     "Correlation": "kibitz.providers.correlation",
+    "OpenAI": "kibitz.providers.openai",
+    "AzureOpenAI": "kibitz.providers.openai",
+    "LiteLLM": "kibitz.providers.litellm",
+    "Cohere": "kibitz.providers.cohere",
+    "Huggingface": "kibitz.providers.huggingface",
+    "HuggingfaceLocal": "kibitz.providers.huggingface_local",
+    "Jury": "kibitz.providers.jury",
+    "Judge": "kibitz.providers.judge",
+    "Example": "kibitz.providers.examples",
+    "examples_from": "kibitz.providers.examples",
 }
 """Names by the module that has them; each is loaded when it is first asked for."""
 
