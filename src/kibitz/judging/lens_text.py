@@ -1,9 +1,9 @@
 """Reading the text of a lens: a small parser, bounded, that never evaluates anything.
 
-    text   := [name] step*
-    step   := "." name | "." name "(" arguments ")" | "[" inside "]"
-    inside := item ("," item)* | [number] ":" [number] [":" [number]]
-    item   := number | key in quotes
+text   := [name] step*
+step   := "." name | "." name "(" arguments ")" | "[" inside "]"
+inside := item ("," item)* | [number] ":" [number] [":" [number]]
+item   := number | key in quotes
 """
 
 from __future__ import annotations
@@ -75,13 +75,17 @@ class _Reader:
         make = METHODS.get(name[0])
         if make is None:
             self.at = begin
-            self._fail(f"{' or '.join(f'{each}()' for each in METHODS)}, the functions of a selector")
+            self._fail(
+                f"{' or '.join(f'{each}()' for each in METHODS)}, the functions of a selector"
+            )
         given = self._arguments()
         try:
             return make(**given)
         except TypeError:
             self.at = begin
-            self._fail(f"what {name[0]}() takes: where() takes op, kind and attributes, collect() nothing")
+            self._fail(
+                f"what {name[0]}() takes: where() takes op, kind and attributes, collect() nothing"
+            )
 
     def _brackets(self) -> Step:
         sliced = _SLICE.match(self.text, self.at)
@@ -135,7 +139,9 @@ class _Reader:
             self.at = name.end()
             if not self._takes("="):
                 self._fail("=")
-            given[name[0]] = self._object() if name[0] == "attributes" else self._quoted("a text in quotes")
+            given[name[0]] = (
+                self._object() if name[0] == "attributes" else self._quoted("a text in quotes")
+            )
             if self._takes(")"):
                 return given
             if not self._takes(","):

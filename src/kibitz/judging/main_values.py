@@ -97,10 +97,6 @@ def _content(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     parts = cast("list[Any]", content)
-    texts = [
-        cast("dict[str, Any]", part).get("text")
-        for part in parts
-        if isinstance(part, dict)
-    ]
+    texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
     said = [text for text in texts if isinstance(text, str)]
     return "\n".join(said) if said else content

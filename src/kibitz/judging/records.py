@@ -123,7 +123,9 @@ class RecordCall:
     def rets(self) -> Any:
         """What it returned; AttributeError where it did not return."""
         if not _has_output(self._call):
-            raise AttributeError(f"the call of {self._call.op} returned nothing: {self.error or 'it runs'}")
+            raise AttributeError(
+                f"the call of {self._call.op} returned nothing: {self.error or 'it runs'}"
+            )
         return self._call.output
 
     @property
@@ -377,7 +379,9 @@ class Record:
 
     def _attribute(self, name: str) -> Any:
         attributes = self.root.attributes
-        return cast("dict[str, Any]", attributes).get(name) if isinstance(attributes, dict) else None
+        return (
+            cast("dict[str, Any]", attributes).get(name) if isinstance(attributes, dict) else None
+        )
 
     def __repr__(self) -> str:
         return f"<record {self.record_id} of {self.root.op}, {len(self._calls)} calls>"

@@ -65,7 +65,9 @@ class Select:
         """
         path = lenses.steps_of(select)
         if not path or not isinstance(path[-1], Member):
-            raise UsageError(f"{str(select)!r} does not end in the name of a method", field="selector")
+            raise UsageError(
+                f"{str(select)!r} does not end in the name of a method", field="selector"
+            )
         return Lens(*path[:-1]), path[-1].name
 
     @staticmethod

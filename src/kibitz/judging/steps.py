@@ -72,8 +72,7 @@ class Member:
                 return rest(cast("dict[Any, Any]", value)[name], place + suffix)
             if places.is_list(value):
                 return chain.from_iterable(
-                    rest(found, place + at + suffix)
-                    for at, found in places.members(value, name)
+                    rest(found, place + at + suffix) for at, found in places.members(value, name)
                 )
             return rest(member(value, name), place + suffix)
 

@@ -1,0 +1,126 @@
+"""What came of applying a feedback function to a record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from kibitz.base import clock, ids, jsonable
+from kibitz.base.evaluations import EvaluationPart, Invocation
+from kibitz.base.spending import NOTHING, Spend
+from kibitz.judging.modes import FeedbackResultStatus
+
+KEPT_VALUE: Final = jsonable.Limits(bytes=8 << 10, depth=16, items=500, file_bytes=0)
+"""Of one argument, or of what an implementation said beside its value: what a delivery keeps."""
+MAX_REASON: Final = 2_000
+MAX_ERROR: Final = 20_000
+MAX_INVOCATIONS: Final = 500
+"""How many a delivery keeps; the result is of all of them."""
+
+
+class FeedbackCall(Struct, frozen=True, kw_only=True):
+    """One call of an implementation."""
+
+    args: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What it was given, by parameter."""
+    paths: dict[str, str] = field(default_factory=dict[str, str])
+    """Where in the record each came from: the text of a lens that selects exactly it."""
+    ret: float | list[float] | dict[str, float] | None = None
+    """What it said; None where it failed or was left out."""
+    meta: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What it said beside its value."""
+    status: FeedbackResultStatus = FeedbackResultStatus.DONE
+    error: str | None = None
+    """Why it failed or was left out."""
+    duration_us: int = 0
+    spent: Spend = NOTHING
+
+    def invocation(self) -> Invocation:
+        """It as the store keeps it: long values are cut and marked."""
+        return Invocation(
+            arguments={name: _kept(value) for name, value in self.args.items()},
+            paths=self.paths,
+            status=_outcome(self.status),
+            output=self.ret,
+            metadata={str(name): _kept(value) for name, value in self.meta.items()},
+            error=_cut(self.error, MAX_ERROR),
+            duration_us=self.duration_us,
+            spent=self.spent,
+        )
+
+
+class FeedbackResult(Struct, frozen=True, kw_only=True):
+    """What a feedback function says of a record, or why it says nothing."""
+
+    feedback_result_id: str = field(default_factory=ids.new_id)
+    record_id: str = "no record"
+    feedback_definition_id: str | None = None
+    """The digest of the definition."""
+    last_ts: datetime = field(default_factory=clock.now)
+    """When it ended."""
+    started_at: datetime | None = None
+    status: FeedbackResultStatus = FeedbackResultStatus.NONE
+    cost: Spend = NOTHING
+    """What was spent on it."""
+    name: str
+    """Of the feedback function."""
+    calls: list[FeedbackCall] = field(default_factory=list[FeedbackCall])
+    """Every call of the implementation."""
+    result: float | None = None
+    """The aggregate; None where there is none or where there are several."""
+    multi_result: dict[str, float] | None = None
+    """Aggregates by name, where the implementation gives named scores or several aggregators are asked."""
+    error: str | None = None
+    """The traceback, where something was raised; the reason otherwise."""
+    reason: str | None = None
+    """Why it failed or was skipped, in a sentence."""
+    retriable: bool = False
+    """Whether trying again may give another outcome: the implementation raised, and not because it was used wrongly."""
+
+    @property
+    def output(self) -> float | dict[str, float] | None:
+        """`result`, or `multi_result` where there are several."""
+        return self.result if self.multi_result is None else self.multi_result
+
+    def part(self, *, run_id: str, definition_ref: str, call_id: str) -> EvaluationPart:
+        """It as it is delivered: an outcome of the run, and what a store keeps of its invocations.
+
+        Args:
+            run_id: the id of this run; the same again is the same.
+            definition_ref: the reference of the definition's version.
+            call_id: the root call of the record.
+        """
+        done = self.status == FeedbackResultStatus.DONE
+        return EvaluationPart(
+            id=run_id,
+            definition_ref=definition_ref,
+            call_id=call_id,
+            status=_status(self.status),
+            output=self.output if done else msgspec.UNSET,
+            reason=_cut(self.reason, MAX_REASON),
+            error=_cut(self.error, MAX_ERROR),
+            invocations=[each.invocation() for each in self.calls[:MAX_INVOCATIONS]],
+            spent=self.cost,
+            started_at=self.started_at,
+            ended_at=self.last_ts,
+        )
+
+
+def _kept(value: Any) -> Any:
+    return jsonable.to_json(value, limits=KEPT_VALUE)
+
+
+def _cut(text: str | None, limit: int) -> str | None:
+    # The end of a traceback says what was raised.
+    return text if text is None or len(text) <= limit else f"…{text[1 - limit :]}"
+
+
+def _status(status: FeedbackResultStatus) -> Any:
+    return str(status)
+
+
+def _outcome(status: FeedbackResultStatus) -> Any:
+    return str(status)
