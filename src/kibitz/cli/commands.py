@@ -18,11 +18,13 @@ COMMANDS = {
     "export": ("kibitz.cli.exporting", "export"),
     "import": ("kibitz.cli.importing", "import_"),
     "index": ("kibitz.cli.index", "index"),
+    "record": ("kibitz.cli.record", "record"),
     "reindex": ("kibitz.cli.reindex", "reindex"),
     "serve": ("kibitz.cli.serve", "serve"),
     "specs": ("kibitz.cli.specs", "specs"),
     "stats": ("kibitz.cli.stats", "stats"),
     "views": ("kibitz.cli.views", "views"),
+    "worker": ("kibitz.cli.worker", "worker"),
 }
 """Where each is. Only the one that runs is loaded: a query need not wait for the server's frameworks."""
 

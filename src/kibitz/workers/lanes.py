@@ -63,7 +63,7 @@ class Lane:
         self.ref = ref
         self.name = name
         self.judge = judge
-        self.kind: Kind = "task" if judge.is_async else "quick" if judge.is_local else "unknown"
+        self.kind: Kind = "quick" if judge.is_local else "task" if judge.is_async else "unknown"
         self.waiting: deque[Job] = deque()
         self.running = 0
         self.mean_ns = 0.0
