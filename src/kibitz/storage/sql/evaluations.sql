@@ -255,3 +255,23 @@ SELECT name FROM projects WHERE pk = ?
 -- name: rule_day
 -- (wanted, spent) of a rule on a day.
 SELECT wanted, spent FROM rule_days WHERE rule = ? AND day = ?
+
+-- name: delete_from_inbox
+DELETE FROM rule_inbox WHERE project = ? AND call = ?
+
+-- name: clear_sums
+UPDATE evaluation_sums SET wanted = 0, running = 0, done = 0, failed = 0, skipped = 0, spent = 0
+WHERE ?1 IS NULL OR project = ?1
+
+-- name: recount_sums
+-- The sums of evaluations from their rows, of one project or of all, after they were cleared.
+INSERT INTO evaluation_sums (project, definition, wanted, running, done, failed, skipped, spent, last_at)
+SELECT project, definition, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3), sum(state = 4),
+    sum(spent), max(ended_at)
+FROM evaluations WHERE ?1 IS NULL OR project = ?1 GROUP BY project, definition
+ON CONFLICT DO UPDATE SET wanted = excluded.wanted, running = excluded.running, done = excluded.done,
+    failed = excluded.failed, skipped = excluded.skipped, spent = excluded.spent,
+    last_at = coalesce(last_at, excluded.last_at)
+
+-- name: drop_empty_sums
+DELETE FROM evaluation_sums WHERE wanted = 0 AND running = 0 AND done = 0 AND failed = 0 AND skipped = 0

@@ -544,4 +544,12 @@ SELECT 'scores of ' || t.name || '.' || s.path, q.name
 FROM series s JOIN feedback_types t ON t.pk = s.type JOIN projects q ON q.pk = t.project
 WHERE s.bools + s.numbers + s.texts
     <> (SELECT count(*) FROM scores x WHERE x.series = s.pk AND x.role IN (1, 2, 4) AND x.place <= 1)
+UNION ALL
+SELECT 'evaluations of ' || r.text, q.name
+FROM evaluation_sums s JOIN refs r ON r.pk = s.definition JOIN projects q ON q.pk = s.project
+WHERE s.wanted <> (SELECT count(*) FROM evaluations e WHERE e.definition = s.definition AND e.state = 0)
+    OR s.running <> (SELECT count(*) FROM evaluations e WHERE e.definition = s.definition AND e.state = 1)
+    OR s.done <> (SELECT count(*) FROM evaluations e WHERE e.definition = s.definition AND e.state = 2)
+    OR s.failed <> (SELECT count(*) FROM evaluations e WHERE e.definition = s.definition AND e.state = 3)
+    OR s.skipped <> (SELECT count(*) FROM evaluations e WHERE e.definition = s.definition AND e.state = 4)
 LIMIT ?

@@ -1,6 +1,7 @@
 """Deleting calls with everything that belongs to them, inside an open transaction.
 
-With a call go its payloads, all feedback on it with its scores and counts, and its part of the sums; and with
+With a call go its payloads, all feedback on it with its scores and counts, its evaluations, and its part of the
+sums; and with
 the last call of a trace goes what was said about the trace. What others say of it by its id stays: a child keeps
 the id of its parent, a judgement that of the call that made it. The word index keeps entries of a pk that is
 never used again; they are passed over when a hit is checked on its row.
@@ -16,11 +17,13 @@ import msgspec
 
 from kibitz.base import refs
 from kibitz.storage import leaves, statements
+from kibitz.storage.sqlite import evaluation_rows
 from kibitz.storage.sqlite.call_writing import CallWriter
 from kibitz.storage.sqlite.feedback_writing import FeedbackWriter
 from kibitz.storage.sqlite.names import WriterNames
 
 _SQL = statements.load("sqlite.sql")
+_EVALUATIONS_SQL = statements.load("evaluations.sql")
 
 
 def delete_calls(
@@ -41,6 +44,8 @@ def delete_calls(
     feedback.remove_scores({(call, type_pk) for _, call, type_pk, _ in judged})
     said = [(pk, type_pk, payload) for pk, _, type_pk, payload in judged]
     _delete_feedback(connection, said)
+    _delete_evaluations(connection, there)
+    connection.executemany(_EVALUATIONS_SQL["delete_from_inbox"], [(project, pk) for pk in there])
     calls.remove(project, there)
     gone = [
         row[0] for row in connection.execute(_SQL["traces_without_calls"], (_json(traces), project))
@@ -51,6 +56,19 @@ def delete_calls(
     about = connection.execute(_SQL["judgements_of_refs"], (_json(texts),)).fetchall()
     _delete_feedback(connection, about)
     return len(there), len(said) + len(about)
+
+
+def _delete_evaluations(connection: sqlite3.Connection, pks: list[int]) -> None:
+    """Delete what was wanted of calls; a worker that has a run of it is told that it is nobody's."""
+    sums = evaluation_rows.Sums(connection, 0)
+    gone = evaluation_rows.read(connection, "evaluations_of_calls", pks)
+    for row in gone:
+        sums.move(row, row.state, None, spent=-row.spent)
+    for statement in ("delete_details", "delete_evaluation"):
+        connection.executemany(_EVALUATIONS_SQL[statement], [(row.pk,) for row in gone])
+    sums.flush()
+    if gone:
+        connection.execute(_EVALUATIONS_SQL["drop_empty_sums"])
 
 
 def _delete_feedback(connection: sqlite3.Connection, rows: Iterable[tuple[int, int, str]]) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Literal, cast
 import msgspec
 
 from kibitz.base import evaluations, judgements, refs
-from kibitz.base.errors import InvalidRecord, KibitzError, RefError
+from kibitz.base.errors import InvalidRecord, KibitzError, RefError, TooLarge
 from kibitz.base.evaluations import EvaluationPart, Invocation
-from kibitz.base.records import FeedbackPart
 from kibitz.base.spending import Spend
+from kibitz.query.pieces import NUMBER
+from kibitz.storage import leaves
 from kibitz.storage.sqlite.encoding import json_text, microseconds
-from kibitz.storage.sqlite.feedback_parts import PreparedFeedback, prepare_feedback
+from kibitz.storage.sqlite.feedback_parts import PreparedFeedback
 
 State = Literal[0, 1, 2, 3, 4]
 WANTED, RUNNING, DONE, FAILED, SKIPPED = 0, 1, 2, 3, 4
@@ -30,6 +31,8 @@ MAX_REASON_CHARACTERS = 2_000
 MAX_ERROR_CHARACTERS = 64 << 10
 MAX_INVOCATIONS_BYTES = 1 << 20
 """Of one evaluation as JSON; those that do not fit are left out, and the last one says so."""
+_OUTPUT: leaves.Leaf = (("output",), 0)
+_EXACT = 1 << 53
 _MAX_NAME_CHARACTERS = 256 - len(judgements.RUNNABLE)
 _encode = msgspec.json.Encoder().encode
 
@@ -84,15 +87,16 @@ def prepare_evaluation(
     ended_at = now if part.ended_at is None else microseconds(part.ended_at, "ended_at")
     output = judgement = None
     if part.status == "done":
-        output = _scores(part.output)
-        judgement = _judgement(index, part, project, definition.name, output, now)
+        value = _scores(part.output)
+        output = json_text(value, "output")[0]
+        judgement = _judgement(index, part, project, definition.name, value, output, ended_at)
     return PreparedEvaluation(
         index=index,
         id=part.id,
         definition_ref=part.definition_ref,
         call_id=part.call_id,
         state=STATUSES.index(part.status),
-        output=None if output is None else json_text(output, "output")[0],
+        output=output,
         reason=_plain(part.reason, MAX_REASON_CHARACTERS),
         error=_plain(part.error, MAX_ERROR_CHARACTERS),
         invocations=_invocations(part.invocations),
@@ -161,21 +165,40 @@ def definition_ref(text: str, project: str) -> refs.Ref:
 
 
 def _judgement(
-    index: int, part: EvaluationPart, project: str, name: str, output: Any, now: int
+    index: int, part: EvaluationPart, project: str, name: str, output: Any, text: str, at: int
 ) -> PreparedFeedback:
-    return prepare_feedback(
-        index,
-        FeedbackPart(
-            id=part.id,
-            type=f"{judgements.RUNNABLE}{name}",
-            target_ref=refs.call_ref(project, part.call_id),
-            payload={"output": output},
-            author_kind="program",
-            created_at=part.ended_at,
-            runnable_ref=part.definition_ref,
-        ),
-        project,
-        now,
+    """The feedback that a run becomes. What `judgements` ask of one is so by construction."""
+    if isinstance(output, dict):
+        found, complete = leaves.scores({"output": output})
+    else:
+        found, complete = {_OUTPUT: (NUMBER, float(output), "")}, True
+    if len(text) > judgements.MAX_PAYLOAD_BYTES:
+        raise TooLarge(
+            f"the output takes {len(text):,} bytes, more than {judgements.MAX_PAYLOAD_BYTES:,}",
+            field="output",
+            size=len(text),
+            limit=judgements.MAX_PAYLOAD_BYTES,
+        )
+    target = refs.Ref(project=project, kind="call", name=part.call_id)
+    return PreparedFeedback(
+        index=index,
+        id=part.id,
+        type=f"{judgements.RUNNABLE}{name}",
+        target=target,
+        target_ref=refs.format_ref(target),
+        author="",
+        author_kind="program",
+        created_at=at,
+        annotation_ref=None,
+        runnable_ref=part.definition_ref,
+        call_id=None,
+        trigger_ref=None,
+        retracts=None,
+        corrects=None,
+        answer=None,
+        payload=f'{{"output":{text}}}',
+        leaves=found,
+        complete=complete,
     )
 
 
@@ -194,7 +217,8 @@ def _number(value: Any, where: str) -> float:
     if isinstance(value, int | float):
         try:
             if math.isfinite(value):
-                return value
+                # Numbers compare as doubles everywhere; a larger whole number would be another one.
+                return value if abs(value) <= _EXACT else float(value)
         except OverflowError:
             pass
     shown = "nothing" if value is msgspec.UNSET else repr(value)[:80]

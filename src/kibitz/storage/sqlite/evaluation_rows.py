@@ -105,6 +105,8 @@ class Sums:
     """What changes in the sums of one transaction; `flush` writes it."""
 
     connection: sqlite3.Connection
+    now: int
+    """Money is spent on the day of this."""
     _changes: dict[tuple[int, int], list[int]] = field(
         default_factory=lambda: defaultdict(lambda: [0] * 6)
     )
@@ -129,7 +131,7 @@ class Sums:
             before: its state so far.
             after: its state from now on.
             spent: billionths of a USD that came to it.
-            at: when the run ended of which this is the end, or of which this was spent.
+            at: when a run of it ended, of which this is what became or what was spent.
         """
         key = (row.project, row.definition)
         change = self._changes[key]
@@ -141,13 +143,11 @@ class Sums:
         if at is not None:
             self._last[key] = max(at, self._last.get(key, at))
             if spent and row.rule is not None:
-                self.of_rule(row.rule, at // DAY_US, spent=spent)
+                self.of_rule(row.rule, spent=spent)
 
-    def of_rule(
-        self, rule: int, day: int, *, wanted: int = 0, left_out: int = 0, spent: int = 0
-    ) -> None:
-        """A rule has wanted, left out or spent on a day."""
-        entry = self._days[rule, day]
+    def of_rule(self, rule: int, *, wanted: int = 0, left_out: int = 0, spent: int = 0) -> None:
+        """A rule has wanted, left out or spent on this day."""
+        entry = self._days[rule, self.now // DAY_US]
         entry[0] += wanted
         entry[1] += left_out
         entry[2] += spent

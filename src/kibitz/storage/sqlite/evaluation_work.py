@@ -58,7 +58,7 @@ def claim(connection: sqlite3.Connection, wish: Wish, now: int) -> list[Claim]:
     }
     taken: list[Row] = []
     lease_until = now + wish.lease_us
-    sums = Sums(connection)
+    sums = Sums(connection, now)
     for priority in (FRESH, BEHIND):
         asked, pks = 1, [0]
         while len(taken) < wish.limit and len(pks) == asked:
@@ -104,7 +104,7 @@ def extend(connection: sqlite3.Connection, run_ids: Iterable[str], lease_until: 
 def release(connection: sqlite3.Connection, run_ids: Iterable[str], now: int) -> int:
     """Give claims back unbegun; gives how many."""
     rows = evaluation_rows.read(connection, "evaluations_running", set(run_ids))
-    sums = Sums(connection)
+    sums = Sums(connection, now)
     for row in rows:
         sums.move(row, RUNNING, WANTED)
         row.state = WANTED
@@ -130,7 +130,7 @@ def finish(
     taken: dict[str, tuple[Row, PreparedEvaluation]] = {}
     calls = CallWriter(connection, names := WriterNames())
     feedback = FeedbackWriter(connection, names, calls)
-    sums = Sums(connection)
+    sums = Sums(connection, now)
     known = _what(connection, running.values())
     calls.look_up(project, [], [known[row.pk][1] for row in running.values()])
     for each in ended:
@@ -145,7 +145,7 @@ def finish(
             row.due_at = each.retry_at
         elif item.judgement is not None:
             feedback.add(project, item.judgement)
-        sums.move(row, RUNNING, row.state, spent=row.spent - spent, at=now)
+        sums.move(row, RUNNING, row.state, spent=row.spent - spent, at=item.ended_at)
         taken[item.id] = row, item
     evaluation_rows.update(connection, [row for row, _ in taken.values()])
     evaluation_rows.write_details(connection, taken.values())
@@ -170,7 +170,7 @@ def retry(connection: sqlite3.Connection, project: int, wanted: Iterable[str], n
 
 def want_anew(connection: sqlite3.Connection, rows: Sequence[Row], priority: int, now: int) -> None:
     """Want evaluations that ended once more."""
-    sums = Sums(connection)
+    sums = Sums(connection, now)
     for row in rows:
         sums.move(row, row.state, WANTED)
         row.want(now, priority)

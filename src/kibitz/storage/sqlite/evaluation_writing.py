@@ -60,7 +60,7 @@ class EvaluationWriter:
             self._put_into_inbox(ended)
 
     def _write(self) -> None:
-        sums = Sums(self.connection)
+        sums = Sums(self.connection, self.now)
         calls = {each.call for each in self._said}
         stood = {
             (row.call, row.definition): row

@@ -26,6 +26,7 @@ T = TypeVar("T")
 CALLS_PER_STEP = 2_000
 """So many hold the write lock for some 100 ms."""
 _SQL = statements.load("sqlite.sql")
+_EVALUATIONS_SQL = statements.load("evaluations.sql")
 _HOUR_US = 3_600_000_000
 _EVER = 1 << 62
 _FIRST_HOUR, _LAST_HOUR = -(1 << 40), 1 << 40
@@ -112,11 +113,14 @@ class Rebuild:
         self._ingest.change(work)
 
     def _counts(self) -> None:
-        """How many scores each series has and how much feedback each type; sums of scores by day."""
+        """How many scores each series has, how much feedback each type, how far each definition is; sums of scores by day."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_SQL["recount_series"])
             connection.execute(_SQL["recount_feedback"])
+            for statement in ("clear_sums", "recount_sums"):
+                connection.execute(_EVALUATIONS_SQL[statement], (self._project,))
+            connection.execute(_EVALUATIONS_SQL["drop_empty_sums"])
             large: defaultdict[int, int] = defaultdict(int)
             for type_pk, payload in connection.execute(_SQL["large_payloads"]):
                 large[type_pk] += not leaves.scores(msgspec.json.decode(payload))[1]

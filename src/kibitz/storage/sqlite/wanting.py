@@ -157,7 +157,7 @@ def _insert(
 ) -> None:
     """Want evaluations, of calls that have ended, to a definition that none of them has yet."""
     rows: list[Row] = []
-    sums = Sums(connection)
+    sums = Sums(connection, now)
     for call in calls:
         row = evaluation_rows.new_row(project, definition, call, rule, now, priority)
         row.due_at = now
@@ -273,6 +273,6 @@ def _want_of_rule(
     for definition in dict.fromkeys(each for each, _ in asked):
         its = [call for _, _, of, call in taken if of == definition]
         _insert(connection, project, definition, its, matched.rule, now, FRESH)
-    sums = Sums(connection)
-    sums.of_rule(matched.rule, day, wanted=len(taken), left_out=len(in_order) - len(taken))
+    sums = Sums(connection, now)
+    sums.of_rule(matched.rule, wanted=len(taken), left_out=len(in_order) - len(taken))
     sums.flush()
