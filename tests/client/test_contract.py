@@ -33,6 +33,7 @@ def _tests(module: ModuleType) -> dict[str, object]:
 globals().update(_tests(_load("test_ingest")))
 globals().update(_tests(_load("test_views")))
 globals().update(_tests(_load("test_bulk")))
+globals().update(_tests(_load("test_evaluations")))
 _rules = _load("test_rules")
 globals().update(_tests(_rules))
 _filled = _rules._filled
