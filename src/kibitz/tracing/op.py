@@ -37,6 +37,8 @@ class Op(Generic[P, R]):
     __name__: str
     __qualname__: str
     __wrapped__: Callable[P, R]
+    begun: Callable[[Recording], None] | None = None
+    """Is told of each recording that begins; whoever made the op for an app sets it."""
     _streams = False
     """Whether the result is a stream, which is not the output yet."""
 

@@ -82,6 +82,8 @@ class OpInfo(Protocol):
     takes_self: bool
     postprocess_inputs: Any
     postprocess_output: Any
+    begun: Any
+    """Is told of each recording that begins; None where nobody wants to know."""
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by name, with defaults; raises `TypeError` where they do not fit."""
@@ -201,6 +203,8 @@ class Recording:
             self.size = size
             if not self.session.put(self, size):
                 self.lost = True
+            if self.op.begun is not None:
+                self.op.begun(self)
         except Exception as error:  # noqa: BLE001 the guard of the recording path
             self.lost = True
             guard.note(error)
@@ -258,6 +262,7 @@ class Recording:
     ) -> None:
         # The time first: what follows is our work, not the call's.
         ended_ns = clock.now_ns()
+        watching = _watching(self) if watched else ()
         try:
             if error is not None:
                 self.failure = failures.take(error, trace)
@@ -273,14 +278,16 @@ class Recording:
             self.args = self.kwargs = self.result = None
             # Last: from now on the exporter's thread takes the call as ended and complete.
             self.ended_ns = ended_ns if ended_ns > self.started_ns else self.started_ns
+            for watch in watching:
+                watch.ended(self)
 
     def _keep_output(self) -> None:
         result = self.result
-        if result is NOTHING or self.lost:
+        if result is NOTHING or (self.lost and not self.held):
             self.output = NOTHING
             return
         if type(result) is streams.Items:
-            self.output = result if self.session.grow(self, result.size) else NO_ROOM
+            self.output = result if self._has_room(result.size) else NO_ROOM
             return
         if self.op.postprocess_output is not None:
             try:
@@ -294,8 +301,12 @@ class Recording:
             size = len(result)
         else:
             output, size = snapshots.take(result)
-        fits = size <= _SMALL_OUTPUT or self.session.grow(self, size)
+        fits = size <= _SMALL_OUTPUT or self._has_room(size)
         self.output = output if fits else NO_ROOM
+
+    def _has_room(self, size: int) -> bool:
+        # What did not get into the queue takes no room there; whoever holds it does so in his own.
+        return self.lost or self.session.grow(self, size)
 
     def release(self) -> None:
         """Let go of the values, after the export."""
@@ -363,6 +374,33 @@ def _note(problem: Exception) -> None:
 CURRENT: ContextVar[Recording | Scope | None] = ContextVar("kibitz_current", default=None)
 
 
+class Watch(Protocol):
+    """Gathers a call and what it calls, as they end."""
+
+    def ended(self, call: Recording) -> None:
+        """Take a call that has ended, the watched one last; raises nothing."""
+        ...
+
+
+watched: dict[Recording, Watch] = {}
+"""Who gathers what a running call calls. Changed one entry at a time, which needs no lock."""
+apart: Session | None = None
+"""Where calls of wrapped apps are recorded to before `init()`: nowhere, but their records are made."""
+
+
+def _watching(call: Recording) -> list[Watch]:
+    found: list[Watch] = []
+    each: Recording | None = call
+    while each is not None:
+        watch = watched.get(each)
+        if watch is not None:
+            found.append(watch)
+        each = each.parent
+    if found:
+        call.held = True
+    return found
+
+
 class Active:
     """The block in which a call is the parent of what starts."""
 
@@ -403,13 +441,22 @@ def installed() -> Session | None:
     return _session
 
 
+def _apart(op: OpInfo) -> Session | None:
+    if apart is None or op.begun is not None:
+        return apart
+    here = CURRENT.get()
+    return apart if type(here) is Recording and here.session is apart else None
+
+
 def begin(op: OpInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording | Scope | None:
     """What an op's call is recorded into; None where it is to run as if there were no op."""
     session = _session
     if session is None or not op.enabled:
-        if session is None and not _expected:
-            guard.hint_not_started()
-        return None
+        session = _apart(op) if session is None and not _expected and op.enabled else None
+        if session is None:
+            if _session is None and not _expected:
+                guard.hint_not_started()
+            return None
     try:
         here = CURRENT.get()
         if type(here) is Recording:

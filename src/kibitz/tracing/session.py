@@ -177,9 +177,17 @@ class Session:
             guard.warn("feedback %s is lost: the session is finished or its queue full", part.id)
         return part.id
 
-    def define(self, ref: str, definition: ObjectPart) -> None:
-        """Say what a reference of evaluations means: it goes along with those that name it."""
-        self._exporter_now.know(ref, definition)
+    def define(self, ref: str, version: ObjectPart, *, send: bool = False) -> None:
+        """Say what a reference of evaluations means: it goes along with those that name it.
+
+        Args:
+            ref: of the version, in this project.
+            version: what goes along.
+            send: also where nothing names it yet.
+        """
+        self._exporter_now.know(ref, version)
+        if send and not self._exporter_now.intake.put_part(version):
+            guard.warn_rarely("version %r is not stored: the queue is full", version.name)
 
     def evaluate(self, part: EvaluationPart) -> bool:
         """Take an evaluation: wanted, or what became of a run. Secrets are taken out of what it says.
