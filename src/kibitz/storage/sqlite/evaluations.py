@@ -37,9 +37,12 @@ MAX_LEASE_S = 86_400.0
 class SqliteEvaluations:
     """Satisfies `storage.protocols.Evaluations`."""
 
-    def __init__(self, readers: Readers, ingest: SqliteIngest) -> None:
+    def __init__(
+        self, readers: Readers, ingest: SqliteIngest, *, step_ns: int = wanting.STEP_NS
+    ) -> None:
         self._readers = readers
         self._ingest = ingest
+        self._step_ns = step_ns
         self._turns = count()
 
     def want(
@@ -66,6 +69,7 @@ class SqliteEvaluations:
             again=again,
             rule=rule or None,
             cursor=cursor,
+            step_ns=self._step_ns,
         )
 
     def want_by_rules(self, *, limit: int = 1000) -> int:

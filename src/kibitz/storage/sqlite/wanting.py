@@ -71,7 +71,7 @@ def want(
     again: bool,
     rule: str | None,
     cursor: str | None,
-    step_ns: int = STEP_NS,
+    step_ns: int,
 ) -> WantStep:
     """One step of a back-fill. See `storage.protocols.Evaluations.want`."""
     condition = ROOTS if where is None else where
