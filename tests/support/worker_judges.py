@@ -1,0 +1,73 @@
+"""Implementations that worker processes of tests import by name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+from kibitz.base.errors import Unavailable
+
+
+def length(text: str) -> float:
+    """Quick."""
+    return min(len(text) / 100, 1.0)
+
+
+async def awaited(text: str) -> float:
+    """Slow, and awaited."""
+    await asyncio.sleep(0.02)
+    return 0.5
+
+
+def blocking(text: str) -> float:
+    """Slow, and in a thread."""
+    time.sleep(0.02)
+    return 0.25
+
+
+def deadly(text: str) -> float:
+    """Ends its process where the text says so, as a crash in a native library would."""
+    if "deadly" in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 1.0
+
+
+def busy(text: str) -> float:
+    """Never there."""
+    raise Unavailable("the judge is busy")
+
+
+def wrong(text: str) -> float:
+    """No score."""
+    return float("nan")
+
+
+def hanging(text: str) -> float:
+    """Never ends where the text says so."""
+    if "hang" in text:
+        time.sleep(1_000)
+    return 1.0
+
+
+async def hanging_awaited(text: str) -> float:
+    """Never ends where the text says so."""
+    if "hang" in text:
+        await asyncio.sleep(1_000)
+    return 1.0
+
+
+async def a_second(text: str) -> float:
+    """Long enough to be stopped meanwhile."""
+    await asyncio.sleep(1.0)
+    return 1.0
+
+
+def until_told(text: str) -> float:
+    """Waits for the file that the text names; `text` comes back as soon as it is there."""
+    path = text.removeprefix("wait for ")
+    open(f"{path}.begun", "w").close()
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return 1.0
