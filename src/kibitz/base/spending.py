@@ -10,9 +10,8 @@ threads that copy the context count into the tallies of whoever started them.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Self
 
 from msgspec import Struct
 
@@ -44,10 +43,17 @@ NOTHING = Spend()
 class Tally:
     """Counts what is spent while it is open."""
 
-    __slots__ = ("_spends",)
+    __slots__ = ("_spends", "_token")
 
     def __init__(self) -> None:
         self._spends: list[Spend] = []
+
+    def __enter__(self) -> Self:
+        self._token = _open.set((*_open.get(), self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _open.reset(self._token)
 
     def add(self, spent: Spend) -> None:
         """Count this; safe from any thread."""
@@ -57,7 +63,8 @@ class Tally:
     def total(self) -> Spend:
         """Everything so far."""
         total = NOTHING
-        for each in tuple(self._spends):
+        # A copy: other threads may go on spending.
+        for each in tuple(self._spends) if self._spends else ():
             total += each
         return total
 
@@ -65,15 +72,9 @@ class Tally:
 _open: ContextVar[tuple[Tally, ...]] = ContextVar("kibitz_tallies", default=())
 
 
-@contextmanager
-def tally() -> Generator[Tally]:
-    """Count what is spent inside the block."""
-    mine = Tally()
-    token = _open.set((*_open.get(), mine))
-    try:
-        yield mine
-    finally:
-        _open.reset(token)
+def tally() -> Tally:
+    """Count what is spent inside the block: `with tally() as spent`."""
+    return Tally()
 
 
 def spend(spent: Spend) -> None:

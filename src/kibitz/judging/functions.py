@@ -37,6 +37,7 @@ from kibitz.judging.signatures import Signature
 
 CONCURRENCY: Final = 8
 """How many calls of one run `arun` has under way at once."""
+_PASSAGES: Final[Lens] = Select.spans(kind="retriever").rets[:]
 
 
 class Feedback:
@@ -212,7 +213,7 @@ class Feedback:
         arg: str | None = None,
         *,
         collect_list: bool = False,
-        select: Lens | str = Select.spans(kind="retriever").rets[:],
+        select: Lens | str = _PASSAGES,
     ) -> Self:
         """Give what calls of the kind `retriever` returned to this argument, or to the next that has none.
 
@@ -651,7 +652,7 @@ def _awaited(
 
 def _is_coroutine_function(func: Any) -> bool:
     return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(
-        getattr(type(func), "__call__", None)
+        getattr(type(func), "__call__", None)  # noqa: B004 what it is matters, not that it is
     )
 
 

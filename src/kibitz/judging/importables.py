@@ -230,7 +230,7 @@ def _named(func: Callable[..., Any]) -> dict[str, Any]:
     if isinstance(name, str) and isinstance(module, str) and _found_at(module, name) is func:
         # What a module defines that is neither class nor function: numpy's, decorated ones.
         return _checked(module, name, func)
-    call = getattr(type(func), "__call__", None)
+    call = getattr(type(func), "__call__", None)  # noqa: B004 what it is matters, not that it is
     if isinstance(call, FunctionType):
         return _named_method(MethodType(call, func))
     raise NotImportable(f"{_shown(func)} has no name; write a function around it")

@@ -74,15 +74,8 @@ def number(value: Any, where: str = "") -> float:
     Raises:
         NotAScore: it is none.
     """
-    kind: Any = type(value)
-    if kind is float or kind is int or kind is bool:
-        found = _float(value)
-    elif isinstance(value, int | float | Decimal | Fraction) or _is_number_of_numpy(value):
-        found = _float(value)
-    elif isinstance(value, complex) or value is None or isinstance(value, str | bytes | tuple):
-        found = None
-    else:
-        found = None
+    is_number = isinstance(value, int | float | Decimal | Fraction) or _is_number_of_numpy(value)
+    found = _float(value) if is_number else None
     if found is None:
         raise NotAScore(f"gave {_said(value)}{where}; {_EXPECTED}")
     if not math.isfinite(found):

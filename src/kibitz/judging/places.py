@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import BuiltinMethodType, MethodType, MethodWrapperType
 from typing import Any, Final, cast
 
 import msgspec
@@ -15,37 +16,39 @@ import msgspec
 MAX_GAP: Final = 1000
 """How far beyond the end of a list something can be put."""
 _SHOWN = 12
-_LIST, _MAPPING, _OBJECT, _PLAIN = range(4)
-_kinds: dict[type, int] = {list: _LIST, tuple: _LIST, dict: _MAPPING}
+_LIST, _MAPPING, OBJECT, _PLAIN = range(4)
+kinds: dict[type, int] = {list: _LIST, tuple: _LIST, dict: _MAPPING}
+"""How classes that were met are looked into."""
 _MAX_KINDS = 2000
+METHODS = frozenset({MethodType, BuiltinMethodType, MethodWrapperType})
 _SCALARS = (str, bytes, bytearray, memoryview, int, float, complex, type(None), type)
 
 
 def is_list(value: Any) -> bool:
     """Whether a value has elements by position; texts do not."""
     kind = type(value)
-    found = _kinds.get(kind)
+    found = kinds.get(kind)
     return (_kind(kind) if found is None else found) == _LIST
 
 
 def is_mapping(value: Any) -> bool:
     """Whether a value has entries by key."""
     kind = type(value)
-    found = _kinds.get(kind)
+    found = kinds.get(kind)
     return (_kind(kind) if found is None else found) == _MAPPING
 
 
 def member(value: Any, name: str) -> Any:
     """An entry of a mapping or an attribute of an object; LookupError where there is none."""
-    kind = _kinds.get(type(value))
+    kind = kinds.get(type(value))
     if kind is None:
         kind = _kind(type(value))
     if kind == _MAPPING:
         return value[name]
-    if kind != _OBJECT or name[:2] == "__":
+    if kind != OBJECT or name[:2] == "__":
         raise LookupError(name)
     found = getattr(value, name)
-    if callable(found) and getattr(found, "__self__", None) is value:
+    if type(found) in METHODS:
         raise LookupError(name)
     return found
 
@@ -109,7 +112,7 @@ def with_member(value: Any, name: Any, change: Callable[[Any], Any]) -> Any:
     """A copy of a mapping or object with one entry or attribute changed."""
     if is_mapping(value):
         return {**value, name: change(value.get(name))}
-    if _kind(type(value)) != _OBJECT or not isinstance(name, str) or name[:2] == "__":
+    if _kind(type(value)) != OBJECT or not isinstance(name, str) or name[:2] == "__":
         raise LookupError
     new = change(getattr(value, name, None))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -145,7 +148,7 @@ def keys(value: Any) -> list[Any] | None:
     kind = _kind(type(value))
     if kind == _MAPPING:
         return list(value)
-    if kind != _OBJECT:
+    if kind != OBJECT:
         return None
     own = getattr(value, "__kibitz_keys__", None)
     if own is not None:
@@ -198,7 +201,7 @@ def _article(value: Any) -> str:
 
 
 def _kind(kind: type) -> int:
-    found = _kinds.get(kind)
+    found = kinds.get(kind)
     if found is not None:
         return found
     if issubclass(kind, Mapping):
@@ -207,11 +210,11 @@ def _kind(kind: type) -> int:
         found = _PLAIN
     elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
         # Fields by name are what a named tuple is for; positions of it can be had of a list.
-        found = _OBJECT
+        found = OBJECT
     elif issubclass(kind, Sequence):
         found = _LIST
     else:
-        found = _OBJECT
-    if len(_kinds) < _MAX_KINDS:
-        _kinds[kind] = found
+        found = OBJECT
+    if len(kinds) < _MAX_KINDS:
+        kinds[kind] = found
     return found

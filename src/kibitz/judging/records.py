@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final, Self, cast
 
 import msgspec
@@ -52,10 +53,36 @@ class Cost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_currency: str = "USD"
 
 
+class Family:
+    """Who called whom in a record. Calls know it instead of their record, so that neither keeps the other alive."""
+
+    __slots__ = ("_by_id", "_calls", "_root_id")
+
+    def __init__(self, calls: Sequence[Call], root_id: str) -> None:
+        self._calls = calls
+        self._root_id = root_id
+        self._by_id: dict[str, Call] | None = None
+
+    def stack_of(self, call: Call) -> list[dict[str, str]]:
+        """The calls from the root to this one, each as its `path` and `method`."""
+        by_id = self._by_id
+        if by_id is None:
+            by_id = self._by_id = {each.id: each for each in self._calls}
+        found: list[dict[str, str]] = []
+        seen: set[str] = set()
+        each: Call | None = call
+        while each is not None and each.id not in seen:
+            seen.add(each.id)
+            path, _, method = each.op.rpartition(".")
+            found.append({"path": path, "method": method})
+            each = None if each.id == self._root_id else by_id.get(each.parent_id or "")
+        return found[::-1]
+
+
 class RecordCall:
     """One call of a record. A call that raised or has not ended has no `rets`."""
 
-    __slots__ = ("__dict__", "_call", "_record")
+    __slots__ = ("_call", "_family")
 
     KEYS: Final = (
         "call_id",
@@ -75,9 +102,9 @@ class RecordCall:
         "stack",
     )
 
-    def __init__(self, call: Call, record: Record) -> None:
+    def __init__(self, call: Call, family: Family) -> None:
         self._call = call
-        self._record = record
+        self._family = family
 
     def __kibitz_keys__(self) -> list[str]:
         has_rets = _has_output(self._call)
@@ -137,13 +164,13 @@ class RecordCall:
             return f"{exception.type}: {exception.message}"
         return call.error or ("it failed" if call.status == "error" else None)
 
-    @cached_property
+    @property
     def perf(self) -> Perf:
         call = self._call
         latency = None if call.latency_ms is None else call.latency_ms / 1000
         return Perf(start_time=call.started_at, end_time=call.ended_at, latency=latency)
 
-    @cached_property
+    @property
     def cost(self) -> Cost:
         return _cost([self._call])
 
@@ -155,10 +182,10 @@ class RecordCall:
     def summary(self) -> Any:
         return _known(self._call.summary, {})
 
-    @cached_property
+    @property
     def stack(self) -> list[dict[str, str]]:
         """The calls from the root to this one, each as its `path` and `method`."""
-        return self._record.stack_of(self._call.id)
+        return self._family.stack_of(self._call)
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as JSON."""
@@ -232,7 +259,9 @@ class Record:
         main_output: Any = msgspec.UNSET,
     ) -> None:
         self.record_id = record_id
-        self._calls = calls
+        self._given = calls
+        self._family = Family(calls, record_id)
+        self.__dict__["_calls"] = calls
         # What is given takes the place of what would be worked out.
         if main_input is not msgspec.UNSET:
             self.__dict__["main_input"] = main_input
@@ -246,8 +275,18 @@ class Record:
         Raises:
             UsageError: the root is not among them.
         """
-        chosen = _below(calls, root_id)
-        return cls(record_id=root_id, calls=chosen)
+        root = next((call for call in calls if call.id == root_id), None)
+        if root is None:
+            raise UsageError(f"call {root_id!r} is not among the {len(calls)} calls of its record")
+        made = cls(record_id=root_id, calls=calls)
+        made.__dict__["root"] = root
+        # Many selectors only ask for what was asked and answered: that needs no order.
+        del made.__dict__["_calls"]
+        return made
+
+    @cached_property
+    def _calls(self) -> Sequence[Call]:
+        return _below(self._given, self.record_id)
 
     def __kibitz_keys__(self) -> list[str]:
         return [name for name in self.KEYS if name != "main_output" or self._answers]
@@ -260,12 +299,13 @@ class Record:
     @cached_property
     def calls(self) -> list[RecordCall]:
         """Every call, in the order in which they ended; those that run come after, and the root is the last."""
-        return [RecordCall(each, self) for each in self._calls]
+        family = self._family
+        return [RecordCall(each, family) for each in self._calls]
 
     @cached_property
     def app(self) -> Layout:
         """The calls as the app is laid out."""
-        return _laid_out(self.calls)
+        return _laid_out(zip(self._calls, self.calls, strict=True))
 
     @cached_property
     def main_input(self) -> Any:
@@ -289,7 +329,7 @@ class Record:
     @property
     def main_error(self) -> str | None:
         """What the root call raised, `type: message`."""
-        return RecordCall(self.root, self).error
+        return RecordCall(self.root, self._family).error
 
     @property
     def app_name(self) -> str:
@@ -327,7 +367,7 @@ class Record:
 
     @cached_property
     def perf(self) -> Perf:
-        return RecordCall(self.root, self).perf
+        return RecordCall(self.root, self._family).perf
 
     @cached_property
     def cost(self) -> Cost:
@@ -361,22 +401,6 @@ class Record:
                 found[name] = getattr(self, name)
         return cast("dict[str, Any]", msgspec.to_builtins(found, enc_hook=jsonable.to_json))
 
-    def stack_of(self, call_id: str) -> list[dict[str, str]]:
-        """The calls from the root to this one, each as its `path` and `method`."""
-        found: list[dict[str, str]] = []
-        seen: set[str] = set()
-        each = self._by_id.get(call_id)
-        while each is not None and each.id not in seen:
-            seen.add(each.id)
-            path, _, method = each.op.rpartition(".")
-            found.append({"path": path, "method": method})
-            each = None if each.id == self.record_id else self._by_id.get(each.parent_id or "")
-        return found[::-1]
-
-    @cached_property
-    def _by_id(self) -> dict[str, Call]:
-        return {each.id: each for each in self._calls}
-
     def _attribute(self, name: str) -> Any:
         attributes = self.root.attributes
         return (
@@ -404,17 +428,24 @@ def _has_output(call: Call) -> bool:
     return call.status == "success" and call.output is not msgspec.UNSET
 
 
+_began = attrgetter("started_at", "id")
+_ended = attrgetter("ended_at")
+
+
 def _below(calls: Sequence[Call], root_id: str) -> list[Call]:
     """The root and what it called, however deep, in the order in which they ended; the root last."""
-    root = None
-    children: dict[str, list[Call]] = {}
-    for call in calls:
+    children: dict[str | None, list[Call]] = {}
+    root: Call | None = None
+    # Whatever order they come in, they leave in one.
+    for call in sorted(calls, key=_began):
         if call.id == root_id:
             root = call
-        elif call.parent_id is not None:
-            children.setdefault(call.parent_id, []).append(call)
-    if root is None:
-        raise UsageError(f"call {root_id!r} is not among the {len(calls)} calls of its record")
+        else:
+            found = children.get(call.parent_id)
+            if found is None:
+                children[call.parent_id] = [call]
+            else:
+                found.append(call)
     chosen: list[Call] = []
     waiting = children.pop(root_id, [])
     while waiting:
@@ -422,48 +453,47 @@ def _below(calls: Sequence[Call], root_id: str) -> list[Call]:
         chosen.append(call)
         if call.id in children:
             waiting += children.pop(call.id)
-    chosen.sort(key=_order)
-    chosen.append(root)
-    return chosen
+    # Backwards, who was called comes before who called it, also where both ended in the same moment.
+    chosen.reverse()
+    ended = [call for call in chosen if call.ended_at is not None]
+    ended.sort(key=_ended)
+    if len(ended) < len(chosen):
+        ended += [call for call in chosen if call.ended_at is None]
+    if root is not None:
+        ended.append(root)
+    return ended
 
 
-def _order(call: Call) -> tuple[bool, datetime, datetime, str]:
-    ended = call.ended_at
-    return (ended is None, ended or call.started_at, call.started_at, call.id)
-
-
-def _laid_out(calls: Iterable[RecordCall]) -> Layout:
-    app = Layout()
-    known: dict[str, Calls] = {}
-    for call in calls:
-        op = call.op
-        found = known.get(op)
+def _laid_out(calls: Iterable[tuple[Call, RecordCall]]) -> Layout:
+    by_op: dict[str, Calls] = {}
+    for call, view in calls:
+        found = by_op.get(call.op)
         if found is None:
-            found = known[op] = _place(app, op)
-        # What lies below the name of an op comes after its calls.
-        if found and type(found[-1]) is Layout:
-            found.insert(len(found) - 1, call)
+            by_op[call.op] = Calls((view,))
         else:
-            found.append(call)
+            found.append(view)
+    app = Layout()
+    for op, found in by_op.items():
+        _put(app, op, found)
     return app
 
 
-def _place(app: Layout, op: str) -> Calls:
+def _put(app: Layout, op: str, calls: Calls) -> None:
     *path, method = op.split(".")
     for name in path:
         below = app.get(name)
         if below is None:
             below = app[name] = Layout()
         elif isinstance(below, Calls):
-            if not (below and type(below[-1]) is Layout):
+            # What lies below the name of an op comes after its calls.
+            if type(below[-1]) is not Layout:
                 below.append(Layout())
             below = below[-1]
         app = cast("Layout", below)
     there = app.get(method)
-    if isinstance(there, Calls):
-        return there
-    found = app[method] = Calls() if there is None else Calls([there])
-    return found
+    if there is not None:
+        calls.append(there)
+    app[method] = calls
 
 
 def _written(value: Any, calls: Mapping[str, Any]) -> Any:

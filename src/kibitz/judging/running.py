@@ -6,14 +6,12 @@ The steps are apart from how calls are made, one after the other or several at o
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import logging
 import math
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, cast
 
 from kibitz.base import clock, errors, spending
@@ -162,14 +160,13 @@ class Run:
         names = list(selected)
         combined: list[Combination] = []
         for values in together:
-            paths = {
-                name: place[1:] if place[:1] == "." else place
-                for name, (place, _) in zip(names, values, strict=True)
-                if place
-            }
-            combined.append(
-                ({name: value for name, (_, value) in zip(names, values, strict=True)}, paths)
-            )
+            arguments: dict[str, Any] = {}
+            paths: dict[str, str] = {}
+            for name, (place, value) in zip(names, values, strict=True):
+                arguments[name] = value
+                if place:
+                    paths[name] = place[1:] if place[0] == "." else place
+            combined.append((arguments, paths))
         self._combinations = combined
         return combined
 
@@ -183,8 +180,8 @@ class Run:
         begun = clock.monotonic_ns()
         with spending.tally() as spent:
             try:
-                value = self._plan.call({**self._plan.static, **arguments})
-                if inspect.isawaitable(value):
+                value = self._plan.call(self._complete(arguments))
+                if hasattr(type(value), "__await__"):
                     _close(value)
                     raise errors.UsageError(
                         f"{self._plan.name} gives something to be awaited; use `arun`"
@@ -199,12 +196,16 @@ class Run:
         begun = clock.monotonic_ns()
         with spending.tally() as spent:
             try:
-                value = await call({**self._plan.static, **arguments})
-                if inspect.isawaitable(value):
+                value = await call(self._complete(arguments))
+                if hasattr(type(value), "__await__"):
                     value = await value
                 self._keep(at, numbers.read(value), begun, spent.total)
             except (Exception, SystemExit) as error:  # noqa: BLE001 as above
                 self._keep_error(at, error, begun, spent.total)
+
+    def _complete(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        static = self._plan.static
+        return {**static, **arguments} if static else arguments
 
     def _keep(
         self, at: int, said: tuple[numbers.Score, dict[str, Any]], begun: int, spent: spending.Spend
@@ -255,7 +256,6 @@ class Run:
             return self._over(
                 _SKIPPED, "every list of scores was empty: nothing to aggregate", calls=calls
             )
-        several = isinstance(output, dict)
         return FeedbackResult(
             record_id=self._record_id,
             feedback_definition_id=self.definition_id,
@@ -265,7 +265,7 @@ class Run:
             name=self._plan.name,
             calls=calls,
             result=None if isinstance(output, dict) else output,
-            multi_result=cast("dict[str, float]", output) if several else None,
+            multi_result=output if isinstance(output, dict) else None,
         )
 
     def _failed(
@@ -381,7 +381,7 @@ async def together(
 
 
 def _aggregated(aggregator: Aggregator, scores: list[Any]) -> float | dict[str, float] | None:
-    named = [each for each in scores if isinstance(each, dict)]
+    named: list[dict[str, float]] = [each for each in scores if isinstance(each, dict)]
     if not named:
         values: list[float] = []
         for each in scores:
@@ -395,7 +395,7 @@ def _aggregated(aggregator: Aggregator, scores: list[Any]) -> float | dict[str, 
             "cannot make one of named scores and plain ones; give the same sort each time"
         )
     by_name: dict[str, list[float]] = {}
-    for each in cast("list[dict[str, float]]", named):
+    for each in named:
         for name, value in each.items():
             by_name.setdefault(name, []).append(value)
     found: dict[str, float] = {}

@@ -6,6 +6,7 @@ exact places. Both are made once for each lens, so that a selection is plain cal
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,10 +40,17 @@ class Member:
     def getter(self, rest: Getter | None) -> Getter:
         name, member = self.name, places.member
         if rest is None:
+            kinds, methods = places.kinds, places.METHODS
+            is_public = name[:2] != "__"
 
             def last(value: Any) -> Iterable[Any]:
-                if type(value) is dict:
-                    return (cast("dict[Any, Any]", value)[name],)
+                kind: type = type(value)
+                if kind is dict:
+                    return (value[name],)
+                if is_public and kinds.get(kind) == places.OBJECT:
+                    found = getattr(value, name)
+                    if type(found) not in methods:
+                        return (found,)
                 if places.is_list(value):
                     return [found for _, found in places.members(value, name)]
                 return (member(value, name),)
@@ -283,8 +291,29 @@ def getter(steps: Sequence[Step]) -> Getter:
             # All that comes before is gone through first, so the rest of the way back is made apart.
             before, after = getter(steps[:at]), rest or _one
             return lambda value: after(list(before(value)))
-        rest = step.getter(rest)
+        following = steps[at + 1 :]
+        if isinstance(step, Slice) and len(following) == 1 and isinstance(following[0], Member):
+            rest = _each(
+                slice(step.start, step.stop, step.step), following[0], cast("Getter", rest)
+            )
+        else:
+            rest = step.getter(rest)
     return rest or _one
+
+
+def _each(part: slice, member: Member, rest: Getter) -> Getter:
+    """One name of some elements of a list, the commonest end of a selector: quick where all are mappings."""
+    named, dicts = operator.itemgetter(member.name), {dict}
+
+    def get(value: Any) -> Iterable[Any]:
+        if not (type(value) is list or places.is_list(value)):
+            raise LookupError
+        found = cast("list[Any]", value)[part]
+        if set(map(type, found)) == dicts:
+            return map(named, found)
+        return chain.from_iterable(map(rest, found))
+
+    return get
 
 
 def tracer(steps: Sequence[Step]) -> Tracer:
