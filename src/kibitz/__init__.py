@@ -35,8 +35,22 @@ if TYPE_CHECKING:
     from kibitz.asking.judging import add_feedback
     from kibitz.asking.publishing import publish
     from kibitz.asking.views import Views as views
+    from kibitz.asking.watching import watch
     from kibitz.base.settings import TracingSettings as Settings
     from kibitz.base.specifications import AnnotationSpec
+    from kibitz.judging.guardrails import block_input, block_output, context_filter
+    from kibitz.judging.functions import Feedback
+    from kibitz.judging.lenses import Lens
+    from kibitz.judging.modes import (
+        FeedbackCombinations,
+        FeedbackMode,
+        FeedbackOnMissingParameters,
+        FeedbackResultStatus,
+        SkipEval,
+    )
+    from kibitz.judging.records import Record
+    from kibitz.judging.results import FeedbackResult
+    from kibitz.judging.select import Select
     from kibitz.query.expressions import Place, Scalar, inputs, output, summary
     from kibitz.query.expressions_conditions import Condition
     from kibitz.query.expressions_feedback import feedback
@@ -50,21 +64,34 @@ __all__ = [
     "Call",
     "CallSet",
     "Condition",
+    "Feedback",
+    "FeedbackCombinations",
+    "FeedbackMode",
+    "FeedbackOnMissingParameters",
+    "FeedbackResult",
+    "FeedbackResultStatus",
     "File",
     "FlushReport",
     "KibitzError",
+    "Lens",
     "Markdown",
     "Op",
+    "Record",
     "Scored",
+    "Select",
     "Session",
     "Settings",
     "SettingsError",
+    "SkipEval",
     "ThreadPoolExecutor",
     "UsageError",
     "__version__",
     "add_feedback",
     "attributes",
+    "block_input",
+    "block_output",
     "calls",
+    "context_filter",
     "copy_context",
     "feedback",
     "finish",
@@ -79,12 +106,26 @@ __all__ = [
     "summary",
     "thread",
     "views",
+    "watch",
 ]
 
 
 _use_scoring(_Programs())
 
 _LATER = {
+    "Feedback": ("kibitz.judging.functions", "Feedback"),
+    "FeedbackCombinations": ("kibitz.judging.modes", "FeedbackCombinations"),
+    "FeedbackMode": ("kibitz.judging.modes", "FeedbackMode"),
+    "FeedbackOnMissingParameters": ("kibitz.judging.modes", "FeedbackOnMissingParameters"),
+    "FeedbackResult": ("kibitz.judging.results", "FeedbackResult"),
+    "FeedbackResultStatus": ("kibitz.judging.modes", "FeedbackResultStatus"),
+    "Lens": ("kibitz.judging.lenses", "Lens"),
+    "Record": ("kibitz.judging.records", "Record"),
+    "Select": ("kibitz.judging.select", "Select"),
+    "SkipEval": ("kibitz.judging.modes", "SkipEval"),
+    "block_input": ("kibitz.judging.guardrails", "block_input"),
+    "block_output": ("kibitz.judging.guardrails", "block_output"),
+    "context_filter": ("kibitz.judging.guardrails", "context_filter"),
     "AnnotationSpec": ("kibitz.base.specifications", "AnnotationSpec"),
     "CallSet": ("kibitz.asking.calls", "CallSet"),
     "Condition": ("kibitz.query.expressions_conditions", "Condition"),
@@ -101,6 +142,7 @@ _LATER = {
     "publish": ("kibitz.asking.publishing", "publish"),
     "summary": ("kibitz.query.expressions", "summary"),
     "views": ("kibitz.asking.views", "Views"),
+    "watch": ("kibitz.asking.watching", "watch"),
 }
 """Names whose modules load slowly, by where they are."""
 

@@ -183,6 +183,12 @@ class JudgeAnswerError(KibitzError, ValueError):
     code = "judge_answer"
 
 
+class JudgeFailed(KibitzError):
+    """A guardrail could not decide: its feedback function failed or was skipped. Facts: `feedback`."""
+
+    code = "judge_failed"
+
+
 class BudgetSpent(KibitzError):
     """The budget of an endpoint is spent, so the next request was not sent. Facts: `spent_usd`, `budget_usd`."""
 
