@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Raw, Struct
 
 from kibitz.base.api import Asked, CallFilter
-from kibitz.base.constraints import Id, Label, Name, RefText
+from kibitz.base.constraints import Id, Label, RefText
 from kibitz.base.evaluations import (
     Claim,
     Evaluation,
@@ -198,26 +198,36 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 class NewDefinition(Asked, frozen=True, kw_only=True):
-    """A feedback definition to publish, as `Feedback.definition.value` has it."""
+    """A feedback definition to publish."""
 
     project: str
-    name: Name
     value: dict[str, Any]
+    """As `Feedback.definition.value` has it in Python. What may be left out is filled in."""
 
 
 class DefinitionVersion(Struct, frozen=True, kw_only=True):
-    """One version of a feedback definition."""
+    """One version of a feedback definition. What its value does not say is null."""
 
     project: str
     name: str
     """Of the feedback: its type is `runnable.<name>`."""
     ref: str
-    """What `runnable_ref` of its judgements is."""
+    """What `runnable_ref` of its judgements is, and what rules and evaluations name."""
     digest: str
     version: int
     created_at: datetime
-    value: dict[str, Any]
-    """What is stored."""
+    implementation: Any
+    """Where it is imported from: `module`, `name`, and for a method `class` and `parameters`; `why` where it cannot be."""
+    arguments: Any
+    """Fixed ones, by parameter."""
+    selectors: Any
+    """Where in the record each argument comes from, by parameter."""
+    aggregator: Any
+    combinations: Any
+    if_exists: Any
+    if_missing: Any
+    higher_is_better: Any
+    run_location: Any
 
 
 class Definitions(Struct, frozen=True, kw_only=True):
