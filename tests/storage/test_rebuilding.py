@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import evaluating
 import pytest
 import written
 from hypothesis import given, settings
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from kibitz.base import refs
 from kibitz.base.errors import NotFound
+from kibitz.base.evaluations import EvaluationPart
 from kibitz.base.records import Batch, CallPart, ExceptionInfo, FeedbackPart
+from kibitz.base.spending import Spend
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite import indexing, names, rebuilding, words
 from kibitz.storage.sqlite.store import SqliteStore
@@ -36,6 +39,7 @@ _DERIVED = {
     "terms": "SELECT project, text FROM terms",
     "blocks": "SELECT * FROM word_blocks",
     "waiting": "SELECT * FROM unworded",
+    "evaluations": "SELECT * FROM evaluation_sums",
 }
 
 
@@ -70,7 +74,18 @@ def _history(draw: random.Random, project: str) -> Generator[Batch]:
             continue
         calls = [_part(draw, project) for _ in range(draw.randint(0, 5))]
         feedback = [_judgement(draw, project, said) for _ in range(draw.randint(0, 8))]
-        batch = Batch(project=project, calls=calls, feedback=feedback)
+        definition = evaluating.definition(project=project)
+        evaluations = [
+            _evaluation(draw, evaluating.ref(definition, project))
+            for _ in range(draw.randint(0, 4))
+        ]
+        batch = Batch(
+            project=project,
+            calls=calls,
+            feedback=feedback,
+            objects=[definition],
+            evaluations=evaluations,
+        )
         sent.append(batch)
         yield batch
 
@@ -96,6 +111,20 @@ def _part(draw: random.Random, project: str) -> CallPart:
             ]
         ),
         exception=ExceptionInfo(type="ValueError", message="no") if failed else None,
+    )
+
+
+def _evaluation(draw: random.Random, definition_ref: str) -> EvaluationPart:
+    call_id = f"c{draw.randrange(8)}"
+    if draw.random() < 0.3:
+        return evaluating.wanted(call_id, definition_ref)
+    return evaluating.said(
+        call_id,
+        draw.choice([0.5, {"a": 1, "b": 0}]),
+        definition_ref=definition_ref,
+        status=draw.choice(["done", "failed", "skipped"]),
+        spent=Spend(requests=1, usd=draw.choice([0, 0.1, 1e-9])),
+        ended_at=written.EPOCH + timedelta(seconds=draw.choice([0, 1, 5])),
     )
 
 
@@ -191,6 +220,8 @@ def _spoil(connection: sqlite3.Connection) -> None:
         "DELETE FROM score_sums",
         "UPDATE score_buckets SET n = n + 1",
         "DELETE FROM word_blocks",
+        "UPDATE evaluation_sums SET done = 7, wanted = wanted + 1, spent = 0",
+        "DELETE FROM evaluation_sums WHERE skipped > 0",
         "INSERT INTO words (words) VALUES ('delete-all')",
     ):
         connection.execute(statement)
@@ -227,7 +258,7 @@ def test_what_scores_do_not_have_room_for_is_known_again(
 
 
 def test_progress_names_every_step_and_ends(store: SqliteStore) -> None:
-    _write_history(store, random.Random(5))
+    _write_history(store, random.Random(6))
     told: list[tuple[str, int, int]] = []
     rebuilding.rebuild(store.ingest, progress=lambda *each: told.append(each))
 

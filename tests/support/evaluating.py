@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +13,7 @@ import parts
 from kibitz.base import ids, refs
 from kibitz.base.evaluations import Claim, EvaluationPart, RunOutcome
 from kibitz.base.records import ObjectPart
+from kibitz.storage import sqlite
 
 
 def definition(name: str = "grounded", project: str = parts.PROJECT, **content: Any) -> ObjectPart:
@@ -61,3 +65,29 @@ def outcome(claim: Claim, output: Any = 1.0, *, retry_at: Any = None, **fields: 
         id=claim.run_id, definition_ref=claim.definition_ref, call_id=claim.call_id, **fields
     )
     return RunOutcome(part=part, retry_at=retry_at)
+
+
+def work(folder: Any, name: str, limit: int) -> None:
+    """Claim and finish in a process of its own until nothing is due; prints the id of each run that was taken."""
+    store = sqlite.open_store(folder)
+    while claims := store.evaluations.claim(name, limit=limit, lease_s=60):
+        outcomes = [outcome(each, 0.5) for each in claims]
+        for run in store.evaluations.finish(parts.PROJECT, outcomes):
+            print(run)
+    store.close()
+
+
+def main() -> None:
+    """`FOLDER NAME LIMIT`: `work`. With `hang` behind, claim once, say so and wait to be killed."""
+    folder, name, limit, *further = sys.argv[1:]
+    if not further:
+        work(Path(folder), name, int(limit))
+        return
+    store = sqlite.open_store(Path(folder))
+    claims = store.evaluations.claim(name, limit=int(limit), lease_s=float(further[1]))
+    print(len(claims), flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
