@@ -19,6 +19,9 @@ from kibitz.testing import serving
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 HEADING = re.compile(r"^### (GET|POST|PUT|PATCH|DELETE) (\S+)$", re.MULTILINE)
+EVALUATION = "01995d2e-0000-7000-8000-000000000001"
+"""How the page writes the id of an evaluation, which only the server can give."""
+RUN = "01995d2e-0000-7000-8000-000000000002"
 EXAMPLE = re.compile(
     r"^```http\n(GET|POST|PUT|DELETE) (\S+)\n(?:\n(.*?))?```$", re.MULTILINE | re.DOTALL
 )
@@ -36,7 +39,10 @@ def test_every_example_works_in_the_order_of_the_page(tmp_path: Path):
     examples = EXAMPLE.findall(TEXT)
     assert len(examples) == len(HEADING.findall(TEXT))
     with serving.server(tmp_path) as url:
+        named: dict[str, str] = {}
         for method, path, body in examples:
+            for written, given in named.items():
+                path, body = path.replace(written, given), body.replace(written, given)
             if body:
                 json.loads(body)
             answer = ask(url, method, path, body.encode() or None, JSON)
@@ -48,6 +54,13 @@ def test_every_example_works_in_the_order_of_the_page(tmp_path: Path):
                 assert [each["id"] for each in answer.json["items"]] == ["c1"]
             elif path == api.CALLS_COUNT:
                 assert answer.json == {"count": 1, "exact": True}
+            elif path == api.EVALUATIONS_QUERY:
+                named[EVALUATION] = answer.json["items"][0]["id"]
+            elif path == api.EVALUATIONS_CLAIM:
+                [claim] = answer.json["claims"]
+                named[RUN] = claim["run_id"]
+            elif path in (api.EVALUATIONS_EXTEND, api.EVALUATIONS_FINISH):
+                assert answer.json == {"run_ids": [named[RUN]]}
 
 
 def test_an_example_stands_under_each_heading():
