@@ -35,12 +35,15 @@ from kibitz.server.pages import (
     call,
     calls,
     errors,
+    evaluations,
     feedback,
     feedback_forms,
     feedback_type,
+    functions,
     login,
     op,
     projects,
+    record,
     specs,
 )
 from kibitz.server.pages import render as rendering
@@ -318,7 +321,7 @@ def test_drawer_alone_asks_for_the_call_alone(site: Site) -> None:
 
     assert page.one("article")["data-id"] == "c1"
     assert not page.all("table")
-    assert site.asked == {"calls.get": 1, "calls.query": 1}
+    assert site.asked == {"calls.get": 1, "calls.query": 1, "evaluations.of_call": 1}
 
 
 def test_rows_alone_are_the_same_until_something_happens(site: Site) -> None:
@@ -876,8 +879,10 @@ def test_hostile_values_are_shown_as_they_are(site: Site) -> None:
     [
         ("/", 1),
         (f"{PATH}/calls?op=answer&q=x&sort=latency_ms", 6),
-        (f"{PATH}/calls?call=c1", 7),
-        (f"{PATH}/calls/c1", 4),
+        (f"{PATH}/calls?call=c1", 8),
+        (f"{PATH}/calls/c1", 5),
+        (f"{PATH}/calls/c1/record", 2),
+        (f"{PATH}/functions", 3),
         (f"{PATH}/feedback", 6),
     ],
 )
@@ -897,6 +902,10 @@ PAGES: tuple[Any, ...] = (
     bulk.BulkPage,
     call.CallPage,
     call.PanePage,
+    evaluations.EvaluationsPage,
+    record.RecordPage,
+    functions.FunctionsPage,
+    functions.FunctionPage,
     feedback.FeedbackPage,
     feedback.CardPage,
     feedback_forms.HistoryPage,

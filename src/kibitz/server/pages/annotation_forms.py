@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 from litestar import Response, post
 from litestar.params import FromPath, RawBody
 
 from kibitz.base import clock, judgements, refs
-from kibitz.base.errors import UsageError
 from kibitz.base.records import Batch, Call, FeedbackPart, Rejection
 from kibitz.base.specifications import Specification
 from kibitz.server import access
@@ -18,10 +16,8 @@ from kibitz.server.pages import addresses, annotating, answer_forms, frames
 from kibitz.server.pages import call as call_pages
 from kibitz.server.pages.annotating import Refused
 from kibitz.server.pages.answer_forms import NOTHING, Sent
+from kibitz.server.pages.forms import first, form_of
 from kibitz.server.pages.frames import AnyRequest
-
-MAX_FIELDS = 2000
-"""Texts that a form may send."""
 
 
 @post(
@@ -56,23 +52,6 @@ def add_annotations(
     back = access.local_path(first(sent, "back") or addresses.call_path(project, call_id))
     joined = "&" if "?" in back else "?"
     return frames.redirect(f"{back}{joined}saved=1" if parts else back, cookies=cookies)
-
-
-def form_of(body: bytes) -> dict[str, list[str]]:
-    """What a form sends, with every value of a name; raises `UsageError`."""
-    found: dict[str, list[str]] = {}
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    except ValueError as error:
-        raise UsageError(f"the form could not be read: {error}", field="form") from error
-    for name, value in pairs:
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def first(sent: Sent, name: str) -> str:
-    """The first text of a name; empty where there is none."""
-    return next(iter(sent.get(name, ())), "")
 
 
 def _parts(

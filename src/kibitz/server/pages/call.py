@@ -18,6 +18,8 @@ from kibitz.query.nodes import CallQuery, ColumnField, Compare, SortKey
 from kibitz.server.pages import (
     addresses,
     annotating,
+    evaluation_links,
+    evaluations,
     feedback_rows,
     formats,
     frames,
@@ -26,6 +28,7 @@ from kibitz.server.pages import (
 )
 from kibitz.server.pages.addresses import CallsAddress, Condition
 from kibitz.server.pages.annotating import Panel, Refused
+from kibitz.server.pages.evaluations import EvaluationsPage, EvaluationsPart
 from kibitz.server.pages.feedback_rows import Judgement, Reaction
 from kibitz.server.pages.frames import AnyRequest, Frame
 from kibitz.server.pages.timeline import Timeline
@@ -108,6 +111,9 @@ class CallPane:
     usage: tuple[tuple[str, str], ...]
     """Numbers of the summary, in words, for the head."""
     judgements: tuple[Judgement, ...]
+    """What was said, without what stands among the evaluations."""
+    evaluated: EvaluationsPart
+    """What programs made of the record."""
     reactions: tuple[Reaction, ...]
     emoji: tuple[str, ...]
     form: FormState
@@ -123,6 +129,8 @@ class CallPane:
     """The calls of the same thread; empty where it is in none."""
     op_url: str
     """The calls of the same op."""
+    record_url: str
+    """The call with all that it called, as selectors see it."""
     raw_url: str
 
 
@@ -231,6 +239,9 @@ def send_call(
         refused: the same of the panel for annotations.
     """
     store = frames.store_of(request)
+    if frames.targets(request, evaluations.PART_ID):
+        part = evaluations.part(store, project, call_id)
+        return frames.send(request, EvaluationsPage(part=part), status=status)
     pane = load_pane(request, store, project, call_id, form=form, refused=refused)
     title = f"{pane.name} · {project}"
     if frames.targets(request, PANE_ID, FEEDBACK_ID, annotating.PANEL_ID):
@@ -288,6 +299,8 @@ def load_pane(
     every = CallsAddress(project=project)
     version, version_url = _version(call)
     feedback = call.feedback if isinstance(call.feedback, list) else []
+    evaluated = evaluations.part(store, project, call.id)
+    shown_there = {row.evaluation.feedback_id for row in evaluated.rows}
     return CallPane(
         call=call,
         url=url,
@@ -301,8 +314,9 @@ def load_pane(
         judgements=tuple(
             feedback_rows.judgement(project, each)
             for each in feedback
-            if each.type != judgements.REACTION
+            if each.type != judgements.REACTION and each.id not in shown_there
         ),
+        evaluated=evaluated,
         reactions=feedback_rows.reactions(feedback),
         emoji=EMOJI,
         form=form or _form(request, url, back),
@@ -317,6 +331,7 @@ def load_pane(
         parent_url=addresses.call_path(project, call.parent_id) if call.parent_id else "",
         thread_url=_only(every, "thread_id", call.thread_id).url if call.thread_id else "",
         op_url=_only(every, "op", call.op).url if call.op else "",
+        record_url=evaluation_links.record_path(project, call.id),
         raw_url=f"/api/v1/calls/{quote(call.id, safe='')}?{addresses.format_pair('project', project)}",
     )
 

@@ -85,6 +85,15 @@ def size(count: int) -> str:
     return f"{amount:,.1f} TB"
 
 
+def usd(amount: float) -> str:
+    """Money with two digits that count: `$0`, `$0.00031`, `$0.42`, `$1,204.50`."""
+    if amount == 0:
+        return "$0"
+    if abs(amount) >= 0.1:
+        return f"${amount:,.2f}"
+    return f"${amount:.2g}" if abs(amount) >= 1e-4 else f"${amount:.8f}".rstrip("0")
+
+
 def number(value: int) -> str:
     """A whole number with its thousands apart."""
     return f"{value:,}"

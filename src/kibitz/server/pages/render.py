@@ -36,6 +36,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "scalar": formats.scalar,
     "segment": addresses.escape,
     "size": formats.size,
+    "usd": formats.usd,
 }
 
 

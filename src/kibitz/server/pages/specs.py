@@ -22,9 +22,9 @@ from kibitz.server.pages import (
     feedback_links,
     frames,
 )
-from kibitz.server.pages.annotation_forms import form_of
 from kibitz.server.pages.answer_forms import Field
 from kibitz.server.pages.drafts import Draft
+from kibitz.server.pages.forms import form_of
 from kibitz.server.pages.frames import AnyRequest, Frame
 from kibitz.storage.protocols import Store
 

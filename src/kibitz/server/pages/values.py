@@ -279,7 +279,7 @@ def _leaf(value: Any) -> Piece | None:
         case bool():
             return Piece(piece="leaf", kind="bool", text="true" if value else "false")
         case int() | float():
-            return Piece(piece="leaf", kind="number", text=_number(value))
+            return Piece(piece="leaf", kind="number", text=number(value))
         case str():
             return Piece(
                 piece="leaf",
@@ -297,7 +297,8 @@ def _leaf(value: Any) -> Piece | None:
             return Piece(piece="leaf", kind="typed", label=type(value).__name__, text=str(value))
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A number as JSON writes it."""
     # Python refuses to write whole numbers of thousands of digits in decimal.
     if isinstance(value, int) and value.bit_length() > 4096:
         return hex(value)
