@@ -31,6 +31,12 @@ SIGNATURES = {
     ),
     "thread": "(thread_id: 'str | None' = None) -> 'Generator[str]'",
     "views": "(project: 'str', source: 'Named' = None) -> 'None'",
+    "watch": (
+        "(op_or_query: 'Any', feedbacks: 'Sequence[Feedback] | Feedback', *, sample: 'float' = 1.0, "
+        "backfill: 'Progress' = False, name: 'str | None' = None, per_day: 'int | None' = None, "
+        "usd_per_day: 'float | None' = None, project: 'str | None' = None, data: 'str | None' = None, "
+        "url: 'str | None' = None) -> 'Watch'"
+    ),
 }
 CLASSES = {
     "Call": [
@@ -100,6 +106,7 @@ CLASSES = {
 }
 OTHERS = {
     "AnnotationSpec",
+    "App",
     "Feedback",
     "FeedbackCombinations",
     "FeedbackMode",
@@ -120,6 +127,7 @@ OTHERS = {
     "UsageError",
     "__version__",
     "inputs",
+    "instrument",
     "measures",
     "output",
     "summary",

@@ -123,7 +123,7 @@ def watch(
     feedbacks: Sequence[Feedback] | Feedback,
     *,
     sample: float = 1.0,
-    backfill: bool | Progress = False,
+    backfill: Progress = False,
     name: str | None = None,
     per_day: int | None = None,
     usd_per_day: float | None = None,

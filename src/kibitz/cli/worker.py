@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,7 +17,7 @@ import msgspec
 from kibitz.base import clock, refs, settings
 from kibitz.base.errors import UsageError
 from kibitz.base.settings import WorkerSettings
-from kibitz.cli import sources, tables
+from kibitz.cli import imported, sources, tables
 from kibitz.workers import definitions
 from kibitz.workers.claiming import Options, Until
 from kibitz.workers.tallies import Tally, Told
@@ -107,7 +106,7 @@ def worker(projects: tuple[str, ...], data: str | None, url: str | None, **given
         timeout_s=chosen.worker_timeout_s,
         grace_s=chosen.worker_grace_s,
     )
-    _import_from(chosen.worker_app_dir)
+    imported.from_folder(chosen.worker_app_dir)
     source = sources.find(data, url)
     shown = _Shown(str(source), options, as_json=given["as_json"], quiet=given["quiet"])
     with sources.reader(source) as opened:
@@ -130,14 +129,6 @@ def _overrides(given: dict[str, Any]) -> dict[str, Any]:
         "worker_timeout_s": given["timeout"],
         "worker_grace_s": given["grace"],
     }
-
-
-def _import_from(folder: str) -> None:
-    found = Path(folder).resolve()
-    if not found.is_dir():
-        raise UsageError(f"there is no folder {folder!r} to import from; name one with --app-dir")
-    # First, as `python -m` has it: the user's module of a name goes before an installed one.
-    sys.path.insert(0, str(found))
 
 
 @contextmanager
