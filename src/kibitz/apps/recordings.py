@@ -1,0 +1,88 @@
+"""`with app as recording:` the records of what ran inside."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from kibitz.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from kibitz.apps.gathering import Gathered
+    from kibitz.apps.records import AppRecord
+
+
+class Recordings:
+    """The records of one block, in the order that their calls ended. Other blocks, threads and tasks have their own."""
+
+    def __init__(self, app: Any, metadata: dict[str, Any] | None = None) -> None:
+        self.app = app
+        self.metadata = metadata
+        """Of each record of this block."""
+        self._gathered: list[Gathered] = []
+
+    @property
+    def records(self) -> list[AppRecord]:
+        """The records so far."""
+        return [each.record for each in self._gathered]
+
+    def add(self, gathered: Gathered) -> None:
+        """Take a record; the app does this."""
+        self._gathered.append(gathered)
+
+    def get(self) -> AppRecord:
+        """The one record of the block.
+
+        Raises:
+            UsageError: nothing of the app has run here, or more than one call of it.
+        """
+        if len(self._gathered) == 1:
+            return self._gathered[0].record
+        if self._gathered:
+            raise UsageError(
+                f"{len(self._gathered)} calls of the app ran in this block; `recording.records` has their records"
+            )
+        raise UsageError(
+            "no call of the app has ended in this block. Its methods are recorded where the wrapped object is called, "
+            "see `app.print_instrumented()`; a stream is to be read to its end inside, and with KIBITZ_ENABLED=false, "
+            "after `kibitz.finish()` or where sampling leaves a call out nothing is recorded"
+        )
+
+    def __iter__(self) -> Any:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self._gathered)
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_open: ContextVar[tuple[Recordings, ...]] = ContextVar("kibitz_app_recordings", default=())
+
+
+def opened(app: Any) -> list[Recordings]:
+    """The blocks of an app that are open here."""
+    return [each for each in _open.get() if each.app is app]
+
+
+def apps_here() -> list[Any]:
+    """The apps of the blocks that are open here, outermost first."""
+    return [each.app for each in _open.get()]
+
+
+def begin(app: Any, metadata: dict[str, Any] | None = None) -> Recordings:
+    """Open a block."""
+    block = Recordings(app, metadata)
+    _open.set((*_open.get(), block))
+    return block
+
+
+def end(app: Any) -> Recordings | None:
+    """Close the innermost block of an app, and give it; None where there is none here."""
+    here = _open.get()
+    for block in reversed(here):
+        if block.app is app:
+            _open.set(tuple(each for each in here if each is not block))
+            return block
+    return None
