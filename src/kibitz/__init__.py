@@ -30,6 +30,8 @@ from kibitz.tracing.op import Op, op
 from kibitz.tracing.scoring import Programs as _Programs
 
 if TYPE_CHECKING:
+    from kibitz.apps.app import App
+    from kibitz.apps.wrapping import instrument
     from kibitz.asking import measures
     from kibitz.asking.calls import CallSet, calls
     from kibitz.asking.judging import add_feedback
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnnotationSpec",
+    "App",
     "Call",
     "CallSet",
     "Condition",
@@ -99,6 +102,7 @@ __all__ = [
     "get_current_call",
     "init",
     "inputs",
+    "instrument",
     "measures",
     "op",
     "output",
@@ -113,6 +117,8 @@ __all__ = [
 _use_scoring(_Programs())
 
 _LATER = {
+    "App": ("kibitz.apps.app", "App"),
+    "instrument": ("kibitz.apps.wrapping", "instrument"),
     "Feedback": ("kibitz.judging.functions", "Feedback"),
     "FeedbackCombinations": ("kibitz.judging.modes", "FeedbackCombinations"),
     "FeedbackMode": ("kibitz.judging.modes", "FeedbackMode"),
