@@ -47,8 +47,25 @@ READS = (
     f"{api.FILES}/{'0' * 40}",
     api.VIEWS,
     f"{api.VIEWS}/worst",
+    f"{api.EVALUATIONS}/e1",
+    api.EVALUATIONS_PROGRESS,
+    f"{api.CALLS}/c1/evaluations",
+    f"{api.CALLS}/c1/record",
+    api.RULES,
+    f"{api.RULES}/new",
+    api.DEFINITIONS,
+    f"{api.DEFINITIONS}/brief/versions",
 )
-WRITES = (api.INGEST, api.CALLS_QUERY, api.CALLS_COUNT, api.FEEDBACK, api.FEEDBACK_QUERY)
+WRITES = (
+    api.INGEST,
+    api.CALLS_QUERY,
+    api.CALLS_COUNT,
+    api.FEEDBACK,
+    api.FEEDBACK_QUERY,
+    api.EVALUATIONS_FINISH,
+    api.EVALUATIONS_QUERY,
+    api.DEFINITIONS,
+)
 
 
 @pytest.fixture(name="url", scope="module")
@@ -331,12 +348,17 @@ def test_a_failing_store_is_said_without_its_inside(error: Exception, status: in
             if not path.startswith(f"{api.OBJECTS}/model")
         ]
         answers.append(get(listening.url, api.PROJECTS))
+        claim = {"worker": "w", "limit": 1, "lease_s": 1}
+        answers.append(send(listening.url, api.EVALUATIONS_CLAIM, claim))
         for path, body in {
             api.INGEST: {},
             api.CALLS_QUERY: {},
             api.CALLS_COUNT: {},
             api.FEEDBACK_QUERY: {},
             api.FEEDBACK: {"type": "t", "target_ref": "kibitz:///p/call/c", "payload": {}},
+            api.EVALUATIONS_FINISH: {"outcomes": []},
+            api.EVALUATIONS_RECORDS: {"call_ids": ["c"]},
+            api.RECORDS_SELECT: {"call_id": "c", "lens": "main_input"},
         }.items():
             answers.append(send(listening.url, path, {"project": "p", **body}))
     finally:
