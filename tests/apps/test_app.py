@@ -53,7 +53,8 @@ def test_calls_know_their_app_and_records_its_tags_and_json(captured: Captured):
     _, record = app.with_record(made.query, "How?", record_metadata={"user": "u-1"})
 
     root, child, _ = captured.calls
-    assert root.attributes is not None and child.attributes is not None
+    assert root.attributes is not None
+    assert child.attributes is not None
     assert child.attributes["app_version"] == "v2"
     assert root.attributes["app_name"] == "support"
     assert record.tags == ["nightly"]

@@ -26,8 +26,7 @@ class Writer:
         return self.write(question, passages)
 
     def stream(self, question: str):
-        for word in ("Write", "to", "us."):
-            yield word
+        yield from ("Write", "to", "us.")
 
 
 class Rag:

@@ -77,11 +77,15 @@ class Evaluator:
         """
         if self.mode is FeedbackMode.NONE or judging.get() or not self.feedbacks:
             return
+        refs = self._refs_in(gathered)
         if self.mode is FeedbackMode.DEFERRED:
-            for feedback, ref in zip(self.feedbacks, self._refs_in(gathered), strict=True):
+            for feedback, ref in zip(self.feedbacks, refs, strict=True):
                 _store(gathered, feedback, _wanted(gathered, ref))
             return
-        jobs = [Job(gathered, feedback, app, self._store_result) for feedback in self.feedbacks]
+        jobs = [
+            Job(gathered, feedback, ref, app)
+            for feedback, ref in zip(self.feedbacks, refs, strict=True)
+        ]
         gathered.judged = [(job.feedback, job.future) for job in jobs]
         with_app = self.mode is FeedbackMode.WITH_APP
         here = [job for job in jobs if with_app and waits and _only_computes(job.feedback)]
@@ -92,14 +96,6 @@ class Evaluator:
             job.run()
         if with_app and waits:
             concurrent.futures.wait([job.future for job in away], self.timeout_s)
-
-    def _store_result(self, job: Job, result: FeedbackResult) -> None:
-        if not job.gathered.stored:
-            return
-        at = self.feedbacks.index(job.feedback)
-        ref = self._refs_in(job.gathered)[at]
-        part = result.part(run_id=ids.new_id(), definition_ref=ref, call_id=job.gathered.call_id)
-        _store(job.gathered, job.feedback, part)
 
     def _refs_in(self, gathered: Gathered) -> list[str]:
         session: Any = gathered.root.session
@@ -137,14 +133,14 @@ class Job:
         self,
         gathered: Gathered,
         feedback: Feedback,
+        definition_ref: str,
         app: Callable[[], Any],
-        settled: Callable[[Job, FeedbackResult], None],
     ) -> None:
         self.gathered = gathered
         self.feedback = feedback
         self.future: Future[FeedbackResult] = Future()
         self._app = app
-        self._settled = settled
+        self._ref = definition_ref
         # Nobody can cancel it from here on: what is evaluated is stored.
         self.future.set_running_or_notify_cancel()
         self._claiming = threading.Lock()
@@ -179,7 +175,12 @@ class Job:
         if not self._claim():
             return
         try:
-            self._settled(self, result)
+            part = result.part(
+                run_id=ids.new_id(),
+                definition_ref=self._ref,
+                call_id=self.gathered.call_id,
+            )
+            _store(self.gathered, self.feedback, part)
         except Exception as error:  # noqa: BLE001 the guard of the recording path
             guard.note(error, "storing an evaluation")
         finally:
@@ -200,10 +201,7 @@ class Job:
             return
         if not self._claim():
             return
-        session: Any = self.gathered.root.session
-        if self.gathered.stored:
-            ref = self.feedback.definition.ref(session.project)
-            _store(self.gathered, self.feedback, _wanted(self.gathered, ref))
+        _store(self.gathered, self.feedback, _wanted(self.gathered, self._ref))
         self.future.set_result(
             FeedbackResult(
                 name=self.feedback.name,
@@ -261,6 +259,8 @@ class _Judges:
                 job.run()
             except BaseException as error:  # noqa: BLE001 the top of the thread: it must go on
                 guard.note(error, "judging a record")
+            # What it judged may go now, with its values.
+            del job
             with self._changed:
                 self._working[thread] = None
                 self._changed.notify_all()
