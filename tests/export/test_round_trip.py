@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,12 +13,13 @@ import msgspec
 import parts as small
 import pyarrow.parquet  # noqa: F401 loaded before memory is looked at
 import pytest
-from carried import PROJECT, exported, imported, opened, rich
+from carried import PROJECT, exported, imported, judged, opened, rich
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kibitz.base import clock, refs
 from kibitz.base.errors import UsageError
+from kibitz.base.evaluations import EvaluationQuery
 from kibitz.base.records import (
     Batch,
     CallPart,
@@ -312,7 +315,77 @@ def test_what_arrives_while_an_export_runs_is_not_in_it() -> None:
             "files": 0,
             "calls": 1200,
             "feedback": 0,
+            "evaluations": 0,
+            "rules": 0,
         }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_evaluations_and_rules_are_carried_along(format: str) -> None:
+    with opened() as store, opened() as other:
+        judged(store)
+        content = exported(store, format)
+
+        summary = imported(other, content)
+
+        assert summary.rejects == []
+        assert (summary.evaluations, summary.rules) == (6, 2)
+        assert exported(other) == exported(store)
+        assert exported(other, format) == content
+        assert history(other) == history(store)
+        asked = EvaluationQuery(project=PROJECT)
+        for mine, its in zip(
+            store.evaluations.query(asked).items,
+            other.evaluations.query(asked).items,
+            strict=True,
+        ):
+            for name in ("definition_ref", "call_id", "output", "reason", "spent", "ended_at"):
+                assert getattr(its, name) == getattr(mine, name)
+        assert [each.query for each in other.rules.list(PROJECT)] == ['op = "answer"', ""]
+        # What comes with a rule is of the past to it.
+        assert other.evaluations.want_by_rules() == 0
+        again = imported(other, content)
+        assert (again.rejects, exported(other, format)) == ([], content)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_under_another_name_evaluations_and_rules_name_its_definitions(format: str) -> None:
+    with opened() as store:
+        judged(store)
+
+        summary = imported(store, exported(store, format), "copy")
+
+        assert summary.rejects == []
+        (progress,) = store.evaluations.progress("copy")
+        assert progress.definition_ref.startswith("kibitz:///copy/object/grounded:")
+        assert (progress.wanted, progress.done, progress.failed, progress.skipped) == (3, 1, 1, 1)
+        assert store.rules.get("copy", "nightly").definitions == [progress.definition_ref]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_query_exports_the_evaluations_of_what_matches(format: str) -> None:
+    with opened() as store, opened() as other:
+        judged(store)
+        query = CallQuery(project=PROJECT, where=Compare(ColumnField("id"), "eq", "c2"))
+
+        summary = imported(other, exported(store, format, query=query))
+
+        assert (summary.calls, summary.evaluations, summary.objects) == (1, 1, 1)
+        assert other.evaluations.of_call(PROJECT, "c2")[0].output == {"a": 1, "b": 0.1}
+
+
+def test_a_project_that_was_never_judged_has_the_tables_that_it_always_had() -> None:
+    with opened() as store:
+        rich(store)
+        archive = zipfile.ZipFile(io.BytesIO(exported(store, "csv")))
+
+        assert archive.namelist() == [
+            "calls.csv",
+            "feedback.csv",
+            "objects.csv",
+            "files.csv",
+            "export.json",
+        ]
 
 
 @pytest.mark.parametrize("format", FORMATS)

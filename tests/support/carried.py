@@ -10,11 +10,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
+import evaluating
 import msgspec
 import parts as small
 
 from kibitz.base import refs
+from kibitz.base.evaluations import Invocation, NewRule
 from kibitz.base.records import CallPart, ExceptionInfo, FeedbackPart, FilePart, ObjectPart
+from kibitz.base.spending import Spend
 from kibitz.cli import importing, lines
 from kibitz.export import streams
 from kibitz.storage import sqlite
@@ -50,7 +53,7 @@ def exported(
 
 def imported(store: SqliteStore, content: bytes, project: str | None = None) -> importing.Summary:
     summary = importing.Summary()
-    importer = importing.Importer(store.ingest, project, "file", summary)
+    importer = importing.Importer(store.ingest, project, "file", summary, keep=store.rules.save)
     for line in lines.read_any("file", io.BufferedReader(cast("Any", io.BytesIO(content)))):
         importer.add(line)
     importer.flush()
@@ -117,3 +120,38 @@ def rich(store: SqliteStore) -> None:
         )
     )
     assert receipt.rejected == []
+
+
+def judged(store: SqliteStore) -> None:
+    """Evaluations of every state and a rule, beside what a project has."""
+    ended = {"started_at": small.at(1), "ended_at": small.at(2)}
+    spent = Spend(requests=2, input_tokens=3, usd=0.1, unpriced=1)
+    evaluations = [
+        evaluating.wanted("c1"),
+        evaluating.wanted("late", rule="nightly"),
+        evaluating.said("c2", {"a": 1, "b": 0.1}, spent=spent, rule="nightly", **ended),
+        evaluating.said(
+            "c3",
+            status="failed",
+            reason='no, "it" is',
+            error="Traceback\n  …",
+            invocations=[
+                Invocation(arguments={"t": [1.5, None]}, paths={"t": "output"}, output=None)
+            ],
+            **ended,
+        ),
+        evaluating.said("c4", status="skipped", reason="", **ended),
+        evaluating.wanted("c5"),
+    ]
+    calls = [small.call(f"c{n}", seconds=n) for n in range(1, 6)]
+    receipt = store.ingest.write(
+        small.batch(calls=calls, objects=[evaluating.GROUNDED], evaluations=evaluations)
+    )
+    assert receipt.rejected == []
+    store.evaluations.claim("w", limit=1, lease_s=60)
+    rule = NewRule(
+        definitions=[evaluating.GROUNDED_REF], query='op = "answer"', sample=0.5, per_day=3
+    )
+    store.rules.save(PROJECT, "nightly", rule)
+    resting = NewRule(definitions=[evaluating.GROUNDED_REF], usd_per_day=1, active=False)
+    store.rules.save(PROJECT, "resting", resting)

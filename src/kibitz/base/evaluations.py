@@ -185,6 +185,12 @@ class NewRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     author: Label = ""
 
 
+class RulePart(NewRule, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule with its name, as it is carried from one store to another."""
+
+    name: Name
+
+
 class WantStep(Struct, frozen=True, kw_only=True):
     """One step of wanting evaluations of what is there already."""
 

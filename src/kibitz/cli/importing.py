@@ -23,7 +23,8 @@ from rich.progress import (
 )
 
 from kibitz.base import refs
-from kibitz.base.errors import TooLarge, Unavailable, UsageError
+from kibitz.base.errors import NotFound, TooLarge, Unavailable, UsageError
+from kibitz.base.evaluations import EvaluationPart, NewRule, RulePart
 from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart, Receipt
 from kibitz.cli import lines, sources, tables
 from kibitz.cli.lines import Line
@@ -59,6 +60,8 @@ class Summary:
     feedback: int = 0
     objects: int = 0
     files: int = 0
+    evaluations: int = 0
+    rules: int = 0
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list[Reject])
     """The first ones; `rejected` counts all."""
@@ -90,8 +93,8 @@ def import_(
     """Import what kibitz export wrote, in any of its formats, and other calls and feedback from FILEs.
 
     A FILE is JSON lines (plain, .gz or .zst), CSV, Parquet, an Arrow stream, a zip or folder of tables;
-    - is standard input. A line is {"call": {…}}, {"feedback": {…}}, {"object": {…}} or {"file": {…}}, or what
-    is in them bare, or what kibitz calls --json prints.
+    - is standard input. A line is {"call": {…}}, {"feedback": {…}}, {"object": {…}}, {"file": {…}},
+    {"evaluation": {…}} or {"rule": {…}}, or what is in the first four bare, or what kibitz calls --json prints.
 
     Importing a file again adds nothing: everything is known by its id, and feedback without one by its
     content. So an import that was interrupted is simply started again. Under another project's name
@@ -102,11 +105,17 @@ def import_(
     if project is not None:
         refs.check_project(project)
     source = sources.find(data, url)
+
+    def keep(project: str, name: str, rule: NewRule) -> None:
+        with sources.reader(source) as store:
+            store.rules.save(project, name, rule)
+
     summary = Summary(projects=[] if project is None else [project])
     try:
         with sources.writer(source) as writer:
             for name in files:
-                _import_file(name, Importer(writer, project, name, summary, rejects))
+                importer = Importer(writer, project, name, summary, rejects, keep=keep)
+                _import_file(name, importer)
     finally:
         # What is stored stays stored, so it is said also when the import ends in an error.
         _tell(summary, source, as_json)
@@ -124,6 +133,7 @@ class Importer:
         file: str,
         summary: Summary,
         report: TextIO | None = None,
+        keep: Callable[[str, str, NewRule], object] | None = None,
     ) -> None:
         self._writer = writer
         self._given = project
@@ -132,6 +142,7 @@ class Importer:
         self._file = file
         self._summary = summary
         self._report = report
+        self._keep = keep
         self._pending: list[Line] = []
         self._bytes = 0
         self._begun: set[str] = set()
@@ -181,12 +192,16 @@ class Importer:
         judged = [(line, line.record) for line in pending if isinstance(line.record, FeedbackPart)]
         named = [(line, line.record) for line in pending if isinstance(line.record, ObjectPart)]
         files = [(line, line.record) for line in pending if isinstance(line.record, FilePart)]
+        wanted = [
+            (line, line.record) for line in pending if isinstance(line.record, EvaluationPart)
+        ]
         batch = Batch(
             project=self._project,
             calls=[record for _, record in calls],
             feedback=[record for _, record in judged],
             objects=[record for _, record in named],
             files=[record for _, record in files],
+            evaluations=[record for _, record in wanted],
         )
         try:
             receipt = _patiently(self._writer, batch)
@@ -202,10 +217,33 @@ class Importer:
         self._summary.feedback += receipt.feedback
         self._summary.objects += receipt.objects
         self._summary.files += receipt.files
-        sent = {"call": calls, "feedback": judged, "object": named, "file": files}
+        self._summary.evaluations += receipt.evaluations
+        sent = {
+            "call": calls,
+            "feedback": judged,
+            "object": named,
+            "file": files,
+            "evaluation": wanted,
+        }
         for rejection in receipt.rejected:
             line, _ = sent[rejection.kind][rejection.index]
             self._reject(line, rejection.code, rejection.message)
+        # Last: a rule names definitions, and is about calls that end after it.
+        for line in pending:
+            if isinstance(line.record, RulePart):
+                self._write_rule(line, line.record)
+
+    def _write_rule(self, line: Line, rule: RulePart) -> None:
+        try:
+            if self._keep is None:
+                raise UsageError("rules cannot be kept here", field="rule")
+            names = NewRule.__struct_fields__
+            said = NewRule(**{name: getattr(rule, name) for name in names})
+            self._keep(self._project, rule.name, said)
+        except (UsageError, NotFound) as error:
+            self._reject(line, error.code, error.message)
+        else:
+            self._summary.rules += 1
 
     def _reject(self, line: Line, code: str, message: str) -> None:
         file = f"{self._file}: {line.place}" if line.place else self._file
@@ -289,6 +327,10 @@ def _tell(summary: Summary, source: sources.Source, as_json: bool) -> None:
         stored = f"{summary.files:,} files, {stored}"
     if summary.objects:
         stored = f"{summary.objects:,} objects, {stored}"
+    if summary.evaluations:
+        stored += f", {summary.evaluations:,} evaluations"
+    if summary.rules:
+        stored += f", {summary.rules:,} rules"
     rejected = f"; {summary.rejected:,} lines were not taken" if summary.rejected else ""
     into = f" into {', '.join(summary.projects)}" if summary.projects else ""
     click.echo(f"Imported {stored}{into} at {source}{rejected}.")

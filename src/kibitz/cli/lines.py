@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from kibitz.base import clock, refs
 from kibitz.base.errors import InvalidRecord, UsageError
+from kibitz.base.evaluations import EvaluationPart, RulePart
 from kibitz.base.records import (
     Call,
     CallPart,
@@ -34,18 +35,22 @@ from kibitz.export.streams import Head
 MAX_LINE_BYTES = 64 << 20
 """A longer line is rejected unread: it is more than any store takes."""
 
-Record = CallPart | FeedbackPart | ObjectPart | FilePart
+Record = CallPart | FeedbackPart | ObjectPart | FilePart | EvaluationPart | RulePart
 KINDS: dict[str, type[Record]] = {
     "call": CallPart,
     "feedback": FeedbackPart,
     "object": ObjectPart,
     "file": FilePart,
+    "evaluation": EvaluationPart,
+    "rule": RulePart,
 }
 _DERIVED: dict[str, frozenset[str]] = {
     "call": frozenset(Call.__struct_fields__) - frozenset(CallPart.__struct_fields__),
     "feedback": frozenset(Feedback.__struct_fields__) - frozenset(FeedbackPart.__struct_fields__),
     "object": frozenset(ObjectVersion.__struct_fields__) - frozenset(ObjectPart.__struct_fields__),
     "file": frozenset(),
+    "evaluation": frozenset(),
+    "rule": frozenset(),
 }
 """What a store gives back beside what it was sent, and works out anew."""
 

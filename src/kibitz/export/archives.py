@@ -21,31 +21,42 @@ import msgspec
 from msgspec import Struct
 
 from kibitz.base.errors import InvalidRecord, UsageError
+from kibitz.base.evaluations import EvaluationPart, RulePart
 from kibitz.base.records import Call, CallPart, Feedback, FeedbackPart, FilePart, ObjectPart
 from kibitz.export import arrow, columns, comma
 from kibitz.export.parts import Part
 from kibitz.export.streams import VERSION, Head
 
 Kind = Literal["zip", "parquet", "arrow"]
-ORDER = ("objects", "files", "calls", "feedback")
+ORDER = ("objects", "files", "calls", "feedback", "evaluations", "rules")
+_ALWAYS = frozenset(ORDER[:4])
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
     (b"PAR1", "parquet"),
     (b"\xff\xff\xff\xff", "arrow"),
 )
-_JSON = frozenset(("inputs", "output", "attributes", "summary", "exception", "payload", "value"))
+_JSON = frozenset(
+    (
+        *("inputs", "output", "attributes", "summary", "exception", "payload", "value"),
+        *("invocations", "spent", "definitions", "sample", "per_day", "usd_per_day", "active"),
+    )
+)
 _KNOWN: dict[str, frozenset[str]] = {
     "calls": frozenset((*Call.__struct_fields__, *CallPart.__struct_fields__)),
     "feedback": frozenset((*Feedback.__struct_fields__, *FeedbackPart.__struct_fields__)),
     "objects": frozenset(each.name for each in columns.OBJECTS.columns),
     "files": frozenset(each.name for each in columns.FILES.columns),
+    "evaluations": frozenset(EvaluationPart.__struct_fields__),
+    "rules": frozenset(RulePart.__struct_fields__),
 }
 _PARTS: dict[str, type[Part]] = {
     "calls": CallPart,
     "feedback": FeedbackPart,
     "objects": ObjectPart,
     "files": FilePart,
+    "evaluations": EvaluationPart,
+    "rules": RulePart,
 }
 _MAX_HEAD = 1 << 20
 """Of what an export says of itself. A longer one is none of ours, and may be any length when it is unpacked."""
@@ -195,7 +206,7 @@ def _read_files(
 def _read_streams(file: BinaryIO) -> Iterator[Row]:
     """The streams of a file, twice: what is referred to stands after what refers to it."""
     start = file.tell()
-    for wanted in (("objects", "files"), ("calls", "feedback", "")):
+    for wanted in (("objects", "files"), ("calls", "feedback", "evaluations", "rules", "")):
         file.seek(start)
         source = io.BufferedReader(cast("Any", _Lent(file)))
         yield from _read_rows("", arrow.read_streams(source), only=wanted)
@@ -225,7 +236,7 @@ def _read_rows(
 ) -> Iterator[Row]:
     table, shown, number = "", name, 0
     seen: set[str] = set()
-    expects_all = False
+    expected: frozenset[str] = frozenset()
     with _readable(name or "the file"):
         for portion in portions:
             if not portion.rows:
@@ -234,7 +245,9 @@ def _read_rows(
                 table = said if said in _PARTS else table
                 _check_version(portion.metadata.get("kibitz.version"))
                 project = portion.metadata.get("kibitz.project") or project
-                expects_all = expects_all or portion.metadata.get("kibitz.tables") == "all"
+                if portion.metadata.get("kibitz.tables") == "all":
+                    names = portion.metadata.get("kibitz.names", "").split()
+                    expected = frozenset(names) & set(ORDER) or _ALWAYS
                 shown, number = name or table, 0
                 seen.add(table)
                 yield Row(shown, 0, project)
@@ -243,8 +256,8 @@ def _read_rows(
                 number += 1
                 if only is None or table in only:
                     yield _row(shown, table, number, row, project)
-    if only is not None and expects_all and seen != set(ORDER):
-        missing = ", ".join(sorted(set(ORDER) - seen))
+    if only is not None and expected - seen:
+        missing = ", ".join(sorted(expected - seen))
         raise UsageError(f"the file ends early: {missing} are missing; what came before is stored")
 
 
@@ -304,6 +317,10 @@ def _table_of(name: str, names: list[str]) -> str:
     """
     if "target_ref" in names:
         table = "feedback"
+    elif "definition_ref" in names:
+        table = "evaluations"
+    elif "definitions" in names:
+        table = "rules"
     elif "digest" in names:
         table = "files" if "content" in names else "objects"
     elif "id" in names:

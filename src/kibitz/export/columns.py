@@ -81,6 +81,16 @@ def _mapping(name: str) -> Column:
     return Column(name, "json", value)
 
 
+def _filled(name: str) -> Column:
+    """JSON of what has something in it; empty elsewhere."""
+
+    def value(record: Any) -> str | None:
+        text = _encode(getattr(record, name)).decode()
+        return None if text in ("[]", "{}") else text
+
+    return Column(name, "json", value)
+
+
 _NARROW = (
     _plain("id"),
     _plain("project"),
@@ -143,6 +153,36 @@ OBJECTS = Table(
         _plain("version", "integer"),
         _time("created_at"),
         _json("value"),
+    ),
+)
+EVALUATIONS = Table(
+    "evaluations",
+    (
+        _plain("id"),
+        _plain("definition_ref"),
+        _plain("call_id"),
+        _plain("status"),
+        _json("output"),
+        _plain("reason"),
+        _plain("error"),
+        _filled("invocations"),
+        _filled("spent"),
+        _time("started_at"),
+        _time("ended_at"),
+        _plain("rule"),
+    ),
+)
+RULES = Table(
+    "rules",
+    (
+        _plain("name"),
+        _json("definitions"),
+        _plain("query"),
+        _plain("sample", "number"),
+        _plain("per_day", "integer"),
+        _plain("usd_per_day", "number"),
+        _plain("active", "flag"),
+        _plain("author"),
     ),
 )
 FILES = Table("files", (_plain("digest"), _plain("media_type"), _plain("content", "bytes")))

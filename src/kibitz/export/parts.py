@@ -10,6 +10,7 @@ import msgspec
 
 from kibitz.base import refs
 from kibitz.base.errors import RefError
+from kibitz.base.evaluations import EvaluationPart, RulePart
 from kibitz.base.records import (
     Call,
     CallPart,
@@ -20,7 +21,7 @@ from kibitz.base.records import (
     ObjectVersion,
 )
 
-Part = CallPart | FeedbackPart | ObjectPart | FilePart
+Part = CallPart | FeedbackPart | ObjectPart | FilePart | EvaluationPart | RulePart
 _FEEDBACK = FeedbackPart.__struct_fields__
 _REFS_OF_FEEDBACK = ("target_ref", "annotation_ref", "runnable_ref", "call_ref", "trigger_ref")
 
@@ -73,6 +74,11 @@ def moved(part: Part, source: str, target: str) -> Part:
         names = _REFS_OF_FEEDBACK
     elif isinstance(part, CallPart):
         names = ("op_ref",)
+    elif isinstance(part, EvaluationPart):
+        names = ("definition_ref",)
+    elif isinstance(part, RulePart):
+        moved_refs = [_moved(text, source, target) for text in part.definitions]
+        return msgspec.structs.replace(part, definitions=moved_refs)
     changes: dict[str, str] = {}
     for name in names:
         text: str | None = getattr(part, name)

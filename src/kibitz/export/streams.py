@@ -1,10 +1,12 @@
 """A project, or the calls of a query, as one stream of bytes.
 
-    jsonl     lines {"export": …}, {"object": …}, {"file": …}, {"call": …}, {"feedback": …}, {"end": …}
+    jsonl     lines {"export": …}, {"object": …}, {"file": …}, {"call": …}, {"feedback": …}, {"evaluation": …},
+              {"rule": …}, {"end": …}
     csv       a zip of calls.csv, feedback.csv, objects.csv, files.csv and export.json
     parquet   a zip of the same tables as Parquet
     arrow     Arrow IPC streams one after the other: calls, feedback, objects, files
 
+Where a project has evaluations or rules, tables of these follow.
 Each is complete: importing it gives the same project again. `tables="calls"` makes csv, parquet and arrow the
 one table of calls, with all feedback on them in a column, and nothing else.
 
@@ -25,6 +27,7 @@ from msgspec import Struct
 
 from kibitz.base import refs
 from kibitz.base.errors import NotFound, RefError, UsageError
+from kibitz.base.evaluations import EvaluationPart, RulePart
 from kibitz.base.records import Call, Feedback, FilePart, ObjectVersion
 from kibitz.export import arrow, columns, comma, parts
 from kibitz.export.columns import Table
@@ -65,6 +68,8 @@ class Tally(Struct):
     files: int = 0
     calls: int = 0
     feedback: int = 0
+    evaluations: int = 0
+    rules: int = 0
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -77,13 +82,26 @@ class Head(Struct, frozen=True, kw_only=True):
 
 
 Progress = Callable[[Tally], None]
-Portion = list[ObjectVersion] | list[FilePart] | list[Call] | list[Feedback]
+Portion = (
+    list[ObjectVersion]
+    | list[FilePart]
+    | list[Call]
+    | list[Feedback]
+    | list[EvaluationPart]
+    | list[RulePart]
+)
 _LINES: dict[str, Any] = {
     "objects": ("object", parts.of_object),
     "files": ("file", lambda part: part),  # pyright: ignore[reportUnknownLambdaType] a part already
     "calls": ("call", parts.of_call),
     "feedback": ("feedback", parts.of_feedback),
+    "evaluations": ("evaluation", lambda part: part),  # pyright: ignore[reportUnknownLambdaType] a part already
+    "rules": ("rule", lambda part: part),  # pyright: ignore[reportUnknownLambdaType] as above
 }
+
+
+TABLES: tuple[Table, ...] = (columns.FEEDBACK, columns.OBJECTS, columns.FILES)
+"""What every export has beside calls, in the order in which it stands behind them."""
 
 
 def stream(
@@ -155,6 +173,10 @@ class _Source:
         self._given: set[str] = set()
         """References and digests of what was given out; only with a query."""
         self.tally = Tally()
+        self.tables = TABLES
+        if self._extent.evaluations or self._extent.rules:
+            self.tables = (*TABLES, columns.EVALUATIONS, columns.RULES)
+        """What of tables there is, beside that of calls."""
         self.head = Head(project=project, complete=query is None and limit is None)
 
     def portions(self, values: frozenset[CallColumn]) -> Iterator[tuple[str, Portion]]:
@@ -193,13 +215,19 @@ class _Source:
             yield "calls", calls
         for feedback in contents.feedback(self.project, self._extent):
             yield "feedback", feedback
+        for evaluations in contents.evaluations(self.project, self._extent):
+            yield "evaluations", evaluations
+        if rules := contents.rules(self.project):
+            yield "rules", rules
 
     def _chosen(self, values: frozenset[CallColumn]) -> Iterator[tuple[str, Portion]]:
         for calls in self._calls(values):
             call_ids = [call.id for call in calls]
             said = self._store.contents.feedback_on(self.project, call_ids, self._extent)
             feedback = [each for call_id in call_ids for each in said.get(call_id, [])]
-            versions = list(self._versions(_references(calls, feedback)))
+            evaluations = self._store.contents.evaluations_on(self.project, call_ids, self._extent)
+            named = [*_references(calls, feedback), *(each.definition_ref for each in evaluations)]
+            versions = list(self._versions(named))
             if versions:
                 yield "objects", versions
             for file in self._files(_digests([*calls, *versions, *feedback])):
@@ -207,6 +235,8 @@ class _Source:
             yield "calls", calls
             if feedback:
                 yield "feedback", feedback
+            if evaluations:
+                yield "evaluations", evaluations
 
     def _calls(self, values: frozenset[CallColumn]) -> Iterator[list[Call]]:
         query = self._query or CallQuery(project=self.project)
@@ -338,6 +368,7 @@ def _metadata(source: _Source, table: str, tables: Tables) -> dict[str, str]:
         "kibitz.project": source.project,
         "kibitz.table": table,
         "kibitz.tables": tables,
+        "kibitz.names": " ".join(["calls", *(each.name for each in source.tables)]),
     }
 
 
@@ -362,7 +393,7 @@ def _all_tables(source: _Source, format: Format) -> Iterator[bytes]:
         table = source.table_of_calls(values)
         first = _writer(format, table, container.begin("calls"), _metadata(source, "calls", "all"))
         waiting: dict[str, tuple[_Writer, BinaryIO]] = {}
-        for later in (columns.FEEDBACK, columns.OBJECTS, columns.FILES):
+        for later in source.tables:
             spool: Any = stack.enter_context(tempfile.TemporaryFile())
             metadata = _metadata(source, later.name, "all")
             waiting[later.name] = _writer(format, later, spool, metadata), spool

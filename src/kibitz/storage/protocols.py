@@ -15,10 +15,12 @@ from kibitz.base.api import Completions, FeedbackOutcome, NewView
 from kibitz.base.evaluations import (
     Claim,
     Evaluation,
+    EvaluationPart,
     EvaluationProgress,
     EvaluationQuery,
     NewRule,
     Rule,
+    RulePart,
     RunOutcome,
     WantStep,
 )
@@ -364,6 +366,9 @@ class Extent:
     feedback: int
     objects: int
     files: int
+    last_evaluation: int
+    evaluations: int
+    rules: int
 
 
 class Contents(Protocol):
@@ -396,6 +401,23 @@ class Contents(Protocol):
         self, project: str, call_ids: list[str], extent: Extent
     ) -> dict[str, list[Feedback]]:
         """All feedback on some calls by their ids, history included, in the order of arrival."""
+        ...
+
+    def evaluations(self, project: str, extent: Extent) -> Iterator[list[EvaluationPart]]:
+        """All evaluations in the order in which they were wanted first, as a delivery says them.
+
+        One that is wanted or runs is wanted, under its own id; of any other what became of its last run.
+        """
+        ...
+
+    def evaluations_on(
+        self, project: str, call_ids: list[str], extent: Extent
+    ) -> list[EvaluationPart]:
+        """The same of some calls by their ids."""
+        ...
+
+    def rules(self, project: str) -> list[RulePart]:
+        """The rules by name."""
         ...
 
 

@@ -263,6 +263,27 @@ DELETE FROM rule_inbox WHERE project = ? AND call = ?
 UPDATE evaluation_sums SET wanted = 0, running = 0, done = 0, failed = 0, skipped = 0, spent = 0
 WHERE ?1 IS NULL OR project = ?1
 
+-- name: known_ids
+-- Which of these ids (a JSON list) evaluations of a project have.
+SELECT e.id FROM json_each(?) j CROSS JOIN evaluations e ON e.project = ? AND e.id = j.value
+
+-- name: evaluations_after
+-- The evaluations of a project after a pk and up to another, as they are carried elsewhere.
+SELECT e.pk, e.id, e.run, r.text, c.id, e.state, e.output, e.reason, d.error, d.invocations, e.requests,
+    e.input_tokens, e.output_tokens, e.spent, e.unpriced, e.started_at, e.ended_at, n.name
+FROM evaluations e NOT INDEXED JOIN refs r ON r.pk = e.definition JOIN calls c ON c.pk = e.call
+LEFT JOIN evaluation_details d ON d.evaluation = e.pk LEFT JOIN rule_names n ON n.pk = e.rule
+WHERE e.project = ? AND e.pk > ? AND e.pk <= ? ORDER BY e.pk
+
+-- name: evaluations_carried
+-- The same of some calls (a JSON list of ids).
+SELECT e.pk, e.id, e.run, r.text, c.id, e.state, e.output, e.reason, d.error, d.invocations, e.requests,
+    e.input_tokens, e.output_tokens, e.spent, e.unpriced, e.started_at, e.ended_at, n.name
+FROM json_each(?1) j CROSS JOIN calls c ON c.project = ?2 AND c.id = j.value
+CROSS JOIN evaluations e ON e.call = c.pk AND e.pk <= ?3 JOIN refs r ON r.pk = e.definition
+LEFT JOIN evaluation_details d ON d.evaluation = e.pk LEFT JOIN rule_names n ON n.pk = e.rule
+ORDER BY j.key, e.pk
+
 -- name: recount_sums
 -- The sums of evaluations from their rows, of one project or of all, after they were cleared.
 INSERT INTO evaluation_sums (project, definition, wanted, running, done, failed, skipped, spent, last_at)

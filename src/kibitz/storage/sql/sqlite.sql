@@ -35,13 +35,18 @@ INSERT INTO payloads (call, inputs, output, attributes, summary, exception) VALU
 DELETE FROM unworded WHERE project = ? AND call = ?
 
 -- name: extent
--- What a project has now: the last call, the last feedback, and how many of each, of objects and of files.
+-- What a project has now: the last call, the last feedback, and how many of each, of objects and of files; the last
+-- evaluation, and how many of these and of rules.
 SELECT (SELECT coalesce(max(c.pk), 0) FROM calls c WHERE c.project = ?1),
     (SELECT coalesce(max(f.pk), 0) FROM feedback f WHERE f.project = ?1),
     (SELECT coalesce(sum(r.calls), 0) FROM rollups r WHERE r.project = ?1),
     (SELECT coalesce(sum(t.rows), 0) FROM feedback_types t WHERE t.project = ?1),
     (SELECT count(*) FROM objects o WHERE o.project = ?1),
-    (SELECT count(*) FROM files i WHERE i.project = ?1)
+    (SELECT count(*) FROM files i WHERE i.project = ?1),
+    (SELECT coalesce(max(e.pk), 0) FROM evaluations e),
+    (SELECT coalesce(sum(s.wanted + s.running + s.done + s.failed + s.skipped), 0) FROM evaluation_sums s
+        WHERE s.project = ?1),
+    (SELECT count(*) FROM rules r WHERE r.project = ?1)
 
 -- name: objects_after
 -- The versions of a project after a pk: (pk, kind, name, digest, version, created_at, value).

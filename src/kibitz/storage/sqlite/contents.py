@@ -17,15 +17,23 @@ import msgspec
 from msgspec import Raw
 
 from kibitz.base import clock
+from kibitz.base.evaluations import EvaluationPart, RulePart
 from kibitz.base.records import Call, ExceptionInfo, Feedback, FilePart, ObjectVersion
 from kibitz.query.nodes import MAX_LIMIT, CallColumn, CallQuery
 from kibitz.storage import statements
 from kibitz.storage.protocols import Extent
-from kibitz.storage.sqlite import call_reading, feedback_reading, planning
+from kibitz.storage.sqlite import (
+    call_reading,
+    evaluation_reading,
+    feedback_reading,
+    planning,
+    rule_keeping,
+)
 from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("sqlite.sql")
+_EVALUATIONS_SQL = statements.load("evaluations.sql")
 _ROWS = 500
 _BYTES = 1 << 20
 _ONE_CALL = (
@@ -141,6 +149,40 @@ class SqliteContents:
                 found.setdefault(row[3], []).append(_judgement(project, row))
         return found
 
+    def evaluations(self, project: str, extent: Extent) -> Iterator[list[EvaluationPart]]:
+        """All evaluations as a delivery says them. See `storage.protocols.Contents`."""
+        after = 0
+        while True:
+            with self._readers.reading() as connection:
+                pk = project_pk(connection, project)
+                params = (pk, after, extent.last_evaluation)
+                rows = _bounded(
+                    connection.execute(_EVALUATIONS_SQL["evaluations_after"], params), size_at=9
+                )
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield [evaluation_reading.part_of(row) for row in rows]
+
+    def evaluations_on(
+        self, project: str, call_ids: list[str], extent: Extent
+    ) -> list[EvaluationPart]:
+        """The same of some calls by their ids."""
+        wanted = msgspec.json.encode(call_ids).decode()
+        with self._readers.reading() as connection:
+            pk = project_pk(connection, project)
+            rows = connection.execute(
+                _EVALUATIONS_SQL["evaluations_carried"], (wanted, pk, extent.last_evaluation)
+            )
+            return [evaluation_reading.part_of(row) for row in rows]
+
+    def rules(self, project: str) -> list[RulePart]:
+        """The rules by name."""
+        with self._readers.reading() as connection:
+            kept = rule_keeping.rows(connection, project_pk(connection, project), project, 0)
+        names = RulePart.__struct_fields__
+        return [RulePart(**{name: getattr(said, name) for name in names}) for _, said in kept]
+
     def _digests(self, project: str) -> Iterator[str]:
         after = ""
         while True:
@@ -159,7 +201,7 @@ def _bounded(rows: Iterable[Any], *, size_at: int) -> list[Any]:
     size = 0
     for row in rows:
         taken.append(row)
-        size += len(row[size_at])
+        size += len(row[size_at] or "")
         if size >= _BYTES or len(taken) >= _ROWS:
             break
     return taken

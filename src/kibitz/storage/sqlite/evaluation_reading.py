@@ -13,6 +13,7 @@ from kibitz.base import clock, judgements
 from kibitz.base.errors import NotFound
 from kibitz.base.evaluations import (
     Evaluation,
+    EvaluationPart,
     EvaluationProgress,
     EvaluationQuery,
     Invocation,
@@ -134,14 +135,46 @@ def evaluation_of(project: str, row: Any, further: dict[str, Any]) -> Evaluation
         worker=row[13],
         rule=row[14],
         feedback_id=row[15] if state == DONE else None,
-        spent=Spend(
-            requests=row[16],
-            input_tokens=row[17],
-            output_tokens=row[18],
-            usd=row[19] / 1e9,
-            unpriced=row[20],
-        ),
+        spent=_spend(row[16:]),
         **further,
+    )
+
+
+def part_of(row: Any) -> EvaluationPart:
+    """An evaluation as a delivery says it, from what `evaluations_after` gives."""
+    _, evaluation_id, run, ref, call_id, state, output, reason, error, invocations, *spent = row[
+        :15
+    ]
+    started_at, ended_at, rule = row[15:]
+    state: int = place
+    if state in (WANTED, RUNNING):
+        return EvaluationPart(
+            id=evaluation_id, definition_ref=ref, call_id=call_id, status="none", rule=rule
+        )
+    return EvaluationPart(
+        id=run or evaluation_id,
+        definition_ref=ref,
+        call_id=call_id,
+        status=STATUSES[state],
+        output=msgspec.UNSET if output is None else msgspec.json.decode(output),
+        reason=reason,
+        error=error,
+        invocations=[] if invocations is None else _read_invocations(invocations),
+        spent=_spend(spent),
+        started_at=_moment(started_at),
+        ended_at=_moment(ended_at),
+        rule=rule,
+    )
+
+
+def _spend(row: Any) -> Spend:
+    requests, input_tokens, output_tokens, spent, unpriced = row
+    return Spend(
+        requests=requests,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        usd=spent / 1e9,
+        unpriced=unpriced,
     )
 
 

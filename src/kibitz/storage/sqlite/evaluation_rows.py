@@ -45,6 +45,8 @@ class Row:
     output_tokens: int
     spent: int
     unpriced: int
+    asked_id: str = ""
+    """What a new one is to be called; nothing else has this id in the project."""
 
     def end(self, item: PreparedEvaluation) -> None:
         """A run of it has ended so."""
@@ -185,7 +187,7 @@ def insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
             _SQL["insert_evaluation"],
             (
                 row.project,
-                ids.new_id(),
+                row.asked_id or ids.new_id(),
                 row.definition,
                 row.call,
                 row.rule,

@@ -79,12 +79,15 @@ class EvaluationWriter:
                     said.project, said.definition, said.call, pk, self.now, FRESH
                 )
                 rows[key] = new_row
+                if said.item.state == WANTED:
+                    new_row.asked_id = said.item.id
             spent = row.spent
             if self._take(row, said.item):
                 told[key] = said.item
                 sums.move(row, None, None, spent=row.spent - spent, at=said.item.ended_at)
         new = [row for row in rows.values() if not row.pk]
         self._set_due([row for row in new if row.state == WANTED])
+        self._set_ids(new)
         evaluation_rows.insert(self.connection, new)
         changed = [row for key, row in stood.items() if key in told]
         evaluation_rows.update(self.connection, changed)
@@ -106,6 +109,18 @@ class EvaluationWriter:
         row.end(item)
         row.worker = None
         return True
+
+    def _set_ids(self, rows: list[Row]) -> None:
+        """What is wanted first is called what its sender called it, unless another has this id."""
+        known: set[tuple[int, str]] = set()
+        for project in {row.project for row in rows}:
+            asked = {row.asked_id for row in rows if row.project == project and row.asked_id}
+            found = self.connection.execute(_SQL["known_ids"], (json_list(asked), project))
+            known.update((project, each) for (each,) in found)
+        for row in rows:
+            if (row.project, row.asked_id) in known:
+                row.asked_id = ""
+            known.add((row.project, row.asked_id))
 
     def _set_due(self, rows: list[Row]) -> None:
         """What is wanted may begin where its call has ended; else when it ends."""
