@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
+import msgspec
+
 from kibitz.base import api, evaluation_api, wire
-from kibitz.base.errors import TooLarge, Unavailable, UsageError
+from kibitz.base.errors import InvalidRecord, TooLarge, Unavailable, UsageError
 from kibitz.base.evaluations import (
     Claim,
     Evaluation,
@@ -107,7 +110,7 @@ class Evaluations:
         asked = evaluation_api.Finish(project=project, outcomes=list(outcomes))
         try:
             return self._connection.post(
-                evaluation_api.RunIds, api.EVALUATIONS_FINISH, wire.encode_record(asked)
+                evaluation_api.RunIds, api.EVALUATIONS_FINISH, _encoded(asked)
             ).run_ids
         except TooLarge:
             if len(outcomes) < 2:
@@ -180,6 +183,15 @@ class Rules:
 
     def delete(self, project: str, name: str) -> Rule:
         return self._connection.delete(Rule, _below(api.RULES, name), {"project": project})
+
+
+def _encoded(asked: evaluation_api.Finish) -> bytes:
+    """What became of runs as JSON. A judge may say anything, half a surrogate pair too; that must not keep the run."""
+    try:
+        return wire.encode_record(asked)
+    except InvalidRecord:
+        text = json.dumps(msgspec.to_builtins(asked), ensure_ascii=False)
+        return text.encode("utf-8", "replace")
 
 
 def _named(name: str) -> str:

@@ -114,8 +114,11 @@ def _kept(value: Any) -> Any:
 
 
 def _cut(text: str | None, limit: int) -> str | None:
-    # The end of a traceback says what was raised.
-    return text if text is None or len(text) <= limit else f"…{text[1 - limit :]}"
+    if text is None:
+        return None
+    # The end of a traceback says what was raised. Half a surrogate pair cannot be delivered.
+    kept = text if len(text) <= limit else f"…{text[1 - limit :]}"
+    return kept.encode(errors="replace").decode()
 
 
 def _status(status: FeedbackResultStatus) -> Any:
