@@ -147,3 +147,32 @@ def test_the_line_it_says_to_ask_again_with_works(demonstrated) -> None:
     calls = [json.loads(line) for line in asked.stdout.splitlines()]
     assert [call["op"] for call in calls] == ["answer"] * 3
     assert all(call["inputs"]["question"] for call in calls)
+
+
+def test_a_rule_had_every_answer_judged_by_feedback_functions(demonstrated) -> None:
+    folder, done = demonstrated
+    answered = len(QUESTIONS) - 1
+
+    assert f"{2 * answered} done, 0 failed, 2 skipped" in done.stdout
+    store = sqlite.open_store(folder)
+    try:
+        found = {each.name: each for each in store.evaluations.progress("demo/stdlib")}
+        calls = query(folder, filter={"op": "answer"}, columns=["output", "feedback"])
+        judged = [store.evaluations.of_call("demo/stdlib", call.id) for call in calls]
+    finally:
+        store.close()
+    assert {name: (each.done, each.skipped) for name, each in found.items()} == {
+        "supported": (answered, 1),
+        "readable": (answered, 1),
+    }
+    for call, evaluations in zip(calls, judged, strict=True):
+        supported = next(each for each in evaluations if each.name == "supported")
+        if supported.status == "done":
+            # One invocation for each sentence, against all passages at once.
+            assert [each.arguments["statement"] for each in supported.invocations] == [
+                *call.output["sentences"]
+            ]
+            assert supported.output["worst"] == min(each.output for each in supported.invocations)
+        else:
+            assert call.status == "error"
+            assert "__record__" in (supported.reason or "")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from kibitz.base import publishing
 from kibitz.cli import sources, tables
-from kibitz.cli.demo import asked, index, run
+from kibitz.cli.demo import asked, index, run, watched
 from kibitz.query import json_form
 from kibitz.storage import sqlite
 
@@ -23,7 +23,8 @@ COLUMNS = (
     "inputs.question",
     GROUNDEDNESS,
     "feedback.[runnable.relevance].payload.output.score",
-    "feedback.[runnable.length].payload.output.words",
+    "feedback.[runnable.supported].payload.output.worst",
+    "feedback.[runnable.readable].payload.output",
     "status",
     "latency_ms",
 )
@@ -44,16 +45,23 @@ def demo(data: str | None) -> None:
     with _progress("Reading the library's docstrings") as progress:
         library = index.load_or_build(folder / "demo" / "index.msgpack", progress)
     click.echo(f"The library: {len(library.passages):,} passages of Python's own documentation.")
+    watched.want(folder, run.PROJECT)
     with _progress("Asking and judging") as progress:
         result = run.record(library, folder, progress)
     click.echo(
         f"Asked {result.questions} questions: {result.answered} answers, each judged by 3 functions; "
         f"{result.failed} raised an error, which is recorded too."
     )
+    with _progress("Judging by rule") as progress:
+        tally = watched.work(folder, run.PROJECT, progress)
+    click.echo(
+        f"A rule wanted {tally.done + tally.failed + tally.skipped} evaluations by feedback functions, and a worker "
+        f"did them: {tally.done} done, {tally.failed} failed, {tally.skipped} skipped."
+    )
     _ask_people(folder)
     _show_worst(folder, result.run)
     click.echo(
-        "\nEvery row is a call with its trace. See them in the browser, and press a on one to judge it yourself:\n"
+        "\nEvery row is a call with its trace, and each judgement says what it rests on. See them in the browser, and press a on one to judge it yourself:\n"
         f"    kibitz serve --data {folder}        (here: make serve)\n"
         "or ask again:\n"
         f"    kibitz calls {run.PROJECT} '{QUERY}' --data {folder} --json\n"
