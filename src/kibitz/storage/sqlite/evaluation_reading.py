@@ -142,11 +142,10 @@ def evaluation_of(project: str, row: Any, further: dict[str, Any]) -> Evaluation
 
 def part_of(row: Any) -> EvaluationPart:
     """An evaluation as a delivery says it, from what `evaluations_after` gives."""
-    _, evaluation_id, run, ref, call_id, state, output, reason, error, invocations, *spent = row[
-        :15
-    ]
+    state: int = row[5]
+    _, evaluation_id, run, ref, call_id = row[:5]
+    output, reason, error, invocations = row[6:10]
     started_at, ended_at, rule = row[15:]
-    state: int = place
     if state in (WANTED, RUNNING):
         return EvaluationPart(
             id=evaluation_id, definition_ref=ref, call_id=call_id, status="none", rule=rule
@@ -160,7 +159,7 @@ def part_of(row: Any) -> EvaluationPart:
         reason=reason,
         error=error,
         invocations=[] if invocations is None else _read_invocations(invocations),
-        spent=_spend(spent),
+        spent=_spend(row[10:15]),
         started_at=_moment(started_at),
         ended_at=_moment(ended_at),
         rule=rule,
