@@ -19,7 +19,7 @@ from kibitz.base.errors import MissingPlace, UsageError
 from kibitz.judging import lenses
 from kibitz.judging.lenses import Lens
 from kibitz.judging.select import Select
-from kibitz.judging.steps import Collect, Index, Member, Several, Slice, Where
+from kibitz.judging.steps import Collect, Index, Member, Several, Slice
 
 RECORD: dict[str, Any] = {
     "main_input": "why?",
@@ -266,10 +266,9 @@ def test_reading_is_bounded() -> None:
         Lens.parse("a" * 30_000)
     with pytest.raises(UsageError, match="more than 200 steps"):
         Lens.parse("[0]" * 201)
+    longest = Lens.parse("[0]" * 200)
     with pytest.raises(UsageError, match="longer than 200"):
-        lens = Lens()
-        for _ in range(201):
-            lens = lens[0]
+        longest[0]
     with pytest.raises(UsageError):
         Lens.parse("a.where(attributes={'a': " + "[" * 9000)
     with pytest.raises(UsageError):
@@ -493,7 +492,7 @@ def naive(value: Any, steps: list[Any]) -> list[Any]:
     return found
 
 
-def naive_step(value: Any, step: Any) -> list[Any]:
+def naive_step(value: Any, step: Any) -> list[Any]:  # noqa: C901 a case for each step
     match step:
         case Member(name):
             if isinstance(value, dict):

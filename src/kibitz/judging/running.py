@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from kibitz.base import clock, errors, spending
-from kibitz.judging import lenses, numbers, places
+from kibitz.judging import lenses, numbers, places, signatures
 from kibitz.judging.aggregators import Aggregator
 from kibitz.judging.lenses import Lens
 from kibitz.judging.modes import (
@@ -71,14 +71,14 @@ class Run:
         "_combinations",
         "_failure",
         "_failures",
-        "_plan",
+        "plan",
         "_record_id",
         "_started",
         "definition_id",
     )
 
     def __init__(self, plan: Plan, record_id: str, definition_id: str) -> None:
-        self._plan = plan
+        self.plan = plan
         self._record_id = record_id
         self.definition_id = definition_id
         self._started = clock.now()
@@ -91,7 +91,7 @@ class Run:
         self, source: Mapping[str, Any], overrides: Mapping[str, Any]
     ) -> list[Combination] | FeedbackResult:
         """The calls to make, or the result where there are none."""
-        plan = self._plan
+        plan = self.plan
         lens = plan.if_exists
         try:
             if lens is not None and not lens.exists(source):
@@ -123,7 +123,7 @@ class Run:
         self, source: Mapping[str, Any], overrides: Mapping[str, Any]
     ) -> dict[str, list[tuple[str, Any]]]:
         selected: dict[str, list[tuple[str, Any]]] = {}
-        for name, lens in self._plan.selectors.items():
+        for name, lens in self.plan.selectors.items():
             if name in overrides:
                 continue
             try:
@@ -141,7 +141,7 @@ class Run:
     def _combined(
         self, selected: Mapping[str, list[tuple[str, Any]]]
     ) -> list[Combination] | FeedbackResult:
-        plan = self._plan
+        plan = self.plan
         sizes = {name: len(values) for name, values in selected.items()}
         together: Iterable[tuple[tuple[str, Any], ...]]
         if plan.combinations is FeedbackCombinations.ZIP and sizes:
@@ -180,11 +180,11 @@ class Run:
         begun = clock.monotonic_ns()
         with spending.tally() as spent:
             try:
-                value = self._plan.call(self._complete(arguments))
+                value = self.plan.call(self._complete(arguments))
                 if hasattr(type(value), "__await__"):
                     _close(value)
                     raise errors.UsageError(
-                        f"{self._plan.name} gives something to be awaited; use `arun`"
+                        f"{self.plan.name} gives something to be awaited; use `arun`"
                     )
                 self._keep(at, numbers.read(value), begun, spent.total)
             except (Exception, SystemExit) as error:  # noqa: BLE001 the implementation's errors are outcomes
@@ -204,7 +204,7 @@ class Run:
                 self._keep_error(at, error, begun, spent.total)
 
     def _complete(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        static = self._plan.static
+        static = self.plan.static
         return {**static, **arguments} if static else arguments
 
     def _keep(
@@ -246,7 +246,7 @@ class Run:
             reason = calls[0].error if calls else "there was nothing to judge"
             return self._over(_SKIPPED, f"every call was left out: {reason}", calls=calls)
         try:
-            output = _aggregated(self._plan.aggregator, [each.ret for each in done])
+            output = _aggregated(self.plan.aggregator, [each.ret for each in done])
         except numbers.NotAScore as error:
             return self._over(_FAILED, f"the aggregator {error}", calls=calls)
         except Exception as error:  # noqa: BLE001 so are those of the aggregator
@@ -262,7 +262,7 @@ class Run:
             started_at=self._started,
             status=_DONE,
             cost=_spent(calls),
-            name=self._plan.name,
+            name=self.plan.name,
             calls=calls,
             result=None if isinstance(output, dict) else output,
             multi_result=output if isinstance(output, dict) else None,
@@ -283,12 +283,12 @@ class Run:
         return self._over(_FAILED, reason, calls=calls, error=_traced(error), retriable=transient)
 
     def _missing(self, missing: errors.MissingPlace) -> FeedbackResult:
-        policy = self._plan.if_missing
+        policy = self.plan.if_missing
         if policy is FeedbackOnMissingParameters.ERROR:
             return self._over(_FAILED, missing.message)
         if policy is FeedbackOnMissingParameters.WARN:
             _log.warning(
-                "%s is skipped on %s: %s", self._plan.name, self._record_id, missing.message
+                "%s is skipped on %s: %s", self.plan.name, self._record_id, missing.message
             )
         return self._over(_SKIPPED, missing.message)
 
@@ -308,7 +308,7 @@ class Run:
             started_at=self._started,
             status=status,
             cost=_spent(calls),
-            name=self._plan.name,
+            name=self.plan.name,
             calls=calls,
             reason=reason,
             error=error or (reason if status is _FAILED else None),
@@ -316,7 +316,7 @@ class Run:
         )
 
     def _is_transient(self, error: BaseException) -> bool:
-        if self._plan.is_repeatable or isinstance(error, numbers.NotAScore):
+        if self.plan.is_repeatable or isinstance(error, numbers.NotAScore):
             return False
         said = getattr(error, "retriable", None)
         if isinstance(said, bool):
@@ -324,7 +324,7 @@ class Run:
         if isinstance(error, errors.UsageError | errors.Unauthorized | ImportError):
             return False
         # A TypeError out of the call itself: it was given what it does not take.
-        return not (isinstance(error, TypeError) and _depth(error) <= 2)
+        return not (isinstance(error, TypeError) and _raised_in(error) == signatures.__name__)
 
     @property
     def count(self) -> int:
@@ -357,20 +357,24 @@ async def together(
     """
     waiting = iter(range(run.count))
 
+    async def on_thread(arguments: Mapping[str, Any]) -> Any:
+        return await asyncio.to_thread(run.plan.call, arguments)
+
+    if call is None and threads:
+        call = on_thread
+
     async def work() -> None:
         for made, at in enumerate(waiting):
             if not run.goes_on():
                 return
             if call is not None:
                 await run.ainvoke(at, call)
-            elif threads:
-                await asyncio.to_thread(run.invoke, at)
             else:
                 run.invoke(at)
                 if made % _BREATHE_EVERY == _BREATHE_EVERY - 1:
                     await asyncio.sleep(0)
 
-    workers = min(concurrency, run.count) if call is not None or threads else 1
+    workers = 1 if call is None else min(concurrency, run.count)
     if workers <= 1:
         await work()
     else:
@@ -436,11 +440,12 @@ def _traced(error: BaseException) -> str | None:
     return "".join(lines)
 
 
-def _depth(error: BaseException) -> int:
-    trace, depth = error.__traceback__, 0
+def _raised_in(error: BaseException) -> str | None:
+    """The module whose code raised it."""
+    trace, module = error.__traceback__, None
     while trace is not None:
-        depth, trace = depth + 1, trace.tb_next
-    return depth
+        module, trace = trace.tb_frame.f_globals.get("__name__"), trace.tb_next
+    return module
 
 
 def _close(value: Any) -> None:
