@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
@@ -178,6 +179,10 @@ class Rules:
         return self._connection.read(Rule, _below(api.RULES, name), {"project": project})
 
     def save(self, project: str, name: str, rule: NewRule) -> Rule:
+        usd = rule.usd_per_day
+        if usd is not None and not math.isfinite(usd):
+            # JSON has no word for it, and without a number there would be no budget.
+            raise UsageError(f"usd_per_day {usd!r} is not an amount of money", field="usd_per_day")
         path = _below(api.RULES, _named(name))
         return self._connection.put(Rule, path, {"project": project}, wire.encode_record(rule))
 
