@@ -28,7 +28,7 @@ RULES_EVERY_NS = 100_000_000
 IDLE_S = 0.15
 """How long nothing is asked after nothing was there."""
 _BUSY_S = 0.02
-_LONGEST_AWAY_S = 5.0
+_LONGEST_AWAY_S = 2.0
 _TELL_EVERY_NS = 1_000_000_000
 
 
