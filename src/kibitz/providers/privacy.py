@@ -112,7 +112,8 @@ def _addresses(text: str) -> Iterator[str]:
                 ipaddress.ip_address(each[0])
             except ValueError:
                 continue
-            if each[0] != "::":
+            # C::D is code more often than an address.
+            if any(map(str.isdigit, each[0])):
                 yield each[0]
 
 

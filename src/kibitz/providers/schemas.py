@@ -20,7 +20,7 @@ from kibitz.query import patterns
 
 MAX_DEPTH = 100
 """Of a value, or of references that lead to each other."""
-MAX_CHECKS = 200_000
+MAX_CHECKS = 100_000
 """Schemas applied to parts of one value; `anyOf` of `anyOf` grows by powers."""
 _DESCRIPTIONS = """
 $schema $id $anchor $comment $defs definitions title description default examples deprecated readOnly writeOnly

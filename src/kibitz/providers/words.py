@@ -119,9 +119,11 @@ def sentences(value: str) -> list[str]:
 
 
 def _abbreviated(value: str, dot: int) -> bool:
-    before = _BEFORE.search(value[max(0, dot - 20) : dot])
+    near = value[max(0, dot - 20) : dot]
+    before = _BEFORE.search(near)
     if before is None:
-        return False
+        # The number of an item: after it comes what it says.
+        return near.rpartition("\n")[2].strip().isdigit() and (dot <= 20 or "\n" in near)
     last = before[1]
     return (
         (len(last) == 1 and last.isupper() and last != "I")
