@@ -115,8 +115,9 @@ def check(value: object) -> Mapping[str, Any]:
         ("name", str, "a text"),
         ("implementation", Mapping, "an object"),
         ("selectors", Mapping, "an object"),
+        ("arguments", Mapping, "an object"),
     ):
-        if not isinstance(value.get(key), kind):
+        if not isinstance(value.get(key, {} if key == "arguments" else None), kind):
             raise InvalidRecord(
                 f"{key} of a feedback definition is {expected}, not {places.shown(value.get(key))}",
                 field=key,

@@ -172,7 +172,7 @@ class Feedback:
         """What `with_arguments` gave, by name."""
         return dict(self._arguments)
 
-    def on(self, *selectors: Any, **named: Lens | str) -> Self:
+    def on(self, /, *selectors: Any, **named: Lens | str) -> Self:
         """Say where arguments come from: by name, or in the order of the signature.
 
         Args:
@@ -243,7 +243,7 @@ class Feedback:
             field="selectors",
         )
 
-    def with_arguments(self, **arguments: Any) -> Self:
+    def with_arguments(self, /, **arguments: Any) -> Self:
         """Give fixed values to arguments: `with_arguments(criteria="…", temperature=0.0)`.
 
         Raises:
@@ -284,6 +284,7 @@ class Feedback:
 
     def run(
         self,
+        /,
         app: Any = None,
         record: Record | Mapping[str, Any] | None = None,
         source_data: Mapping[str, Any] | None = None,
@@ -311,6 +312,7 @@ class Feedback:
 
     async def arun(
         self,
+        /,
         app: Any = None,
         record: Record | Mapping[str, Any] | None = None,
         source_data: Mapping[str, Any] | None = None,

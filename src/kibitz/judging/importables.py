@@ -136,7 +136,7 @@ def _defined(module: str, name: str, allowed: Sequence[str]) -> Any:
             name=name,
         )
     home = getattr(found, "__module__", None)
-    if chosen is None and not _is_below(home, allowed):
+    if chosen is None and not _is_home(home, allowed):
         raise NotImportable(
             f"{module}.{name} is defined in {home!r}, which is not allowed; name it where it is defined, and allow "
             f"that module",
@@ -194,7 +194,7 @@ def _method(
     if (
         not isinstance(function, FunctionType)
         or (name.startswith("__") and name != "__call__")
-        or not _is_below(function.__module__, (*allowed, "kibitz"))
+        or not _is_home(function.__module__, (*allowed, "kibitz"))
     ):
         raise NotImportable(f"{where} has no method {name!r}", module=module, name=name)
     try:
@@ -206,6 +206,11 @@ def _method(
             name=name,
         ) from error
     return MethodType(function, made)
+
+
+def _is_home(module: object, allowed: Sequence[str]) -> bool:
+    """Whether what is defined there may be used whole: not of modules of which only some functions may."""
+    return _is_below(module, allowed) and str(module).partition(".")[0] not in _CHOSEN
 
 
 def _is_below(module: object, allowed: Sequence[str]) -> bool:
