@@ -44,6 +44,7 @@ from kibitz.server.pages import (
     op,
     projects,
     record,
+    rules,
     specs,
 )
 from kibitz.server.pages import render as rendering
@@ -906,6 +907,9 @@ PAGES: tuple[Any, ...] = (
     record.RecordPage,
     functions.FunctionsPage,
     functions.FunctionPage,
+    rules.RulesPage,
+    rules.RulePage,
+    rules.RuleEditorPage,
     feedback.FeedbackPage,
     feedback.CardPage,
     feedback_forms.HistoryPage,

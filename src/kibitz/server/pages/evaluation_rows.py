@@ -93,6 +93,8 @@ class EvaluationRow:
     shared: tuple[Argument, ...]
     """Arguments that are the same in every invocation, where there are several."""
     invocations: tuple[Ran, ...]
+    is_one: bool
+    """Whether there is but one invocation, which says no more than the whole."""
     hidden: int
     """Invocations that are not shown."""
     is_open: bool
@@ -127,6 +129,7 @@ def row(evaluation: Evaluation) -> EvaluationRow:
             replace(each, arguments=tuple(one for one in each.arguments if one not in shared))
             for each in shown
         ),
+        is_one=len(invocations) == 1 and _says_the_same(evaluation, invocations[0]),
         hidden=len(invocations) - len(shown),
         is_open=failed or 0 < len(invocations) <= OPEN_INVOCATIONS,
         can_retry=evaluation.status in ("failed", "skipped"),
@@ -182,6 +185,11 @@ def spent_words(spent: Spend) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _says_the_same(evaluation: Evaluation, invocation: Invocation) -> bool:
+    same_end = invocation.status == evaluation.status
+    return same_end and (invocation.output == evaluation.output or bool(invocation.error))
+
+
 def _shared(shown: Sequence[Ran]) -> tuple[Argument, ...]:
     if len(shown) < 2:
         return ()
@@ -202,12 +210,13 @@ def _facts(evaluation: Evaluation) -> tuple[str, ...]:
 
 def _ran(evaluation: Evaluation, invocation: Invocation) -> Ran:
     reason, rest = _said(invocation.metadata)
+    error = invocation.error or ""
     return Ran(
         status=invocation.status,
         score=score(invocation.output),
         reason=reason,
         more=values.tree(rest, "") if rest else (),
-        error=(invocation.error or "")[-MAX_ERROR:],
+        error="" if error in (evaluation.reason or "") else error[-MAX_ERROR:],
         arguments=tuple(
             _argument(evaluation, name, value, invocation.paths.get(name, ""))
             for name, value in invocation.arguments.items()

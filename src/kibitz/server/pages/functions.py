@@ -277,13 +277,13 @@ def show_function(
                     created_at=each.created_at,
                     url=feedback.address(path, version=each.digest),
                     current=each is shown,
-                    progress=_progress(
+                    progress=progress_of(
                         [one for one in progress if one.definition_ref == _ref(project, each)]
                     ),
                 )
                 for each in versions
             ),
-            progress=_progress(mine, url),
+            progress=progress_of(mine, url),
             mean=_means(store, project, [name]).get(name, "") if judged else "",
             reasons=reasons,
             reasons_of=reasons_of,
@@ -332,7 +332,7 @@ def retry_runs(
 
 def _retry_failed(store: Store, project: str, name: str, digest: str) -> None:
     """Try again what failed before now. What fails once more meanwhile is left for the next time."""
-    ref = _ref_of(project, name, digest) if digest else None
+    ref = ref_of(project, name, digest) if digest else None
     cursor: str | None = None
     left = RETRIED
     while left > 0:
@@ -365,13 +365,13 @@ def _row(
         versions=version.version + 1,
         judges=words.judges,
         implementation=words.implementation,
-        progress=_progress(progress, partial(feedback.address, path)),
+        progress=progress_of(progress, partial(feedback.address, path)),
         mean=mean,
         type_url=feedback_links.type_path(project, judgements.RUNNABLE + version.name),
     )
 
 
-def _progress(progress: Sequence[EvaluationProgress], url: Url | None = None) -> Progress:
+def progress_of(progress: Sequence[EvaluationProgress], url: Url | None = None) -> Progress:
     """How far some definitions are together."""
     counts = _counts(progress)
     total = sum(counts.values())
@@ -504,10 +504,11 @@ def _status(request: AnyRequest) -> EvaluationStatus | None:
 
 
 def _ref(project: str, version: ObjectVersion) -> str:
-    return _ref_of(project, version.name, version.digest)
+    return ref_of(project, version.name, version.digest)
 
 
-def _ref_of(project: str, name: str, digest: str) -> str:
+def ref_of(project: str, name: str, digest: str) -> str:
+    """The reference of a version of a definition."""
     return refs.format_ref(refs.Ref(project=project, kind="object", name=name, digest=digest))
 
 
