@@ -97,12 +97,13 @@ SELECT project, definition FROM evaluation_sums WHERE wanted + running > 0
 
 -- name: due
 -- What of a definition is due, by priority: (due_at, pk).
-SELECT due_at, pk FROM evaluations
+SELECT due_at, pk FROM evaluations INDEXED BY evaluations_due
 WHERE definition = ? AND state < 2 AND priority = ? AND due_at <= ? ORDER BY due_at, pk LIMIT ?
 
 -- name: next_due
 -- When the next of a definition is due, by priority.
-SELECT min(due_at) FROM evaluations WHERE definition = ? AND state < 2 AND priority = ? AND due_at IS NOT NULL
+SELECT due_at FROM evaluations INDEXED BY evaluations_due
+WHERE definition = ? AND state < 2 AND priority = ? AND due_at > ? ORDER BY due_at LIMIT 1
 
 -- name: claimed
 -- What a claim says of evaluations (a JSON list of pks): (pk, project, id, definition, call, rule).
@@ -185,8 +186,8 @@ FROM evaluation_sums s JOIN refs r ON r.pk = s.definition WHERE s.project = ?
 SELECT pk FROM evaluations WHERE definition = ? AND state = ? AND pk < ? ORDER BY pk DESC LIMIT ?
 
 -- name: newest_of_rule
--- The newest evaluations of a rule before a pk: (pk, definition, state).
-SELECT pk, definition, state FROM evaluations WHERE rule = ? AND pk < ? ORDER BY pk DESC LIMIT ?
+-- The newest evaluations of a definition and state that a rule wanted, before a pk.
+SELECT pk FROM evaluations WHERE definition = ? AND state = ? AND rule = ? AND pk < ? ORDER BY pk DESC LIMIT ?
 
 -- name: of_call
 SELECT e.pk, e.definition, e.state, e.rule FROM evaluations e

@@ -332,7 +332,7 @@ CREATE UNIQUE INDEX evaluations_id ON evaluations (project, id);
 CREATE INDEX evaluations_state ON evaluations (definition, state);
 CREATE INDEX evaluations_due ON evaluations (definition, priority, due_at) WHERE state < 2;
 CREATE INDEX evaluations_run ON evaluations (run) WHERE state = 1;
-CREATE INDEX evaluations_rule ON evaluations (rule) WHERE rule IS NOT NULL;
+CREATE INDEX evaluations_rule ON evaluations (rule, definition, state) WHERE rule IS NOT NULL;
 
 -- The wide part of an evaluation, apart. JSON text.
 CREATE TABLE evaluation_details (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -192,15 +192,21 @@ def _newest(
         if asked.name is not None and judgements.version_ref(ref).name != asked.name:
             continue
         definitions[definition] = [state for state in states if counts[state] > 0]
-    if asked.call_id is not None or asked.rule is not None:
-        rows = (
-            _of_call(connection, project, asked, before)
-            if asked.call_id is not None
-            else _of_rule(connection, project, asked.rule or "", before)
+    rule = None
+    if asked.rule is not None:
+        row = connection.execute(_SQL["rule_name_pk"], (project, asked.rule)).fetchone()
+        if row is None:
+            return iter(())
+        rule = row[0]
+    if asked.call_id is not None:
+        rows = connection.execute(_SQL["of_call"], (project, asked.call_id, before)).fetchall()
+        return (
+            pk
+            for pk, definition, state, its in rows
+            if state in definitions.get(definition, ()) and rule in (None, its)
         )
-        return (pk for pk, definition, state in rows if state in definitions.get(definition, ()))
     ranges = [
-        _range(connection, definition, state, before)
+        _range(connection, definition, state, rule, before)
         for definition, its in definitions.items()
         for state in its
     ]
@@ -208,47 +214,20 @@ def _newest(
 
 
 def _range(
-    connection: sqlite3.Connection, definition: int, state: int, before: int
+    connection: sqlite3.Connection, definition: int, state: int, rule: int | None, before: int
 ) -> Iterator[int]:
+    """The evaluations of a definition and state, also of a rule, before a pk, descending."""
+    statement, of_rule = ("newest_of_state", ()) if rule is None else ("newest_of_rule", (rule,))
     size = 16
     while True:
         pks = connection.execute(
-            _SQL["newest_of_state"], (definition, state, before, size)
+            _SQL[statement], (definition, state, *of_rule, before, size)
         ).fetchall()
         yield from (pk for (pk,) in pks)
         if len(pks) < size:
             return
         before = pks[-1][0]
         size = min(4 * size, _AT_A_TIME)
-
-
-def _of_call(
-    connection: sqlite3.Connection, project: int, asked: EvaluationQuery, before: int
-) -> Iterable[tuple[int, int, int]]:
-    rule = None
-    if asked.rule is not None:
-        row = connection.execute(_SQL["rule_name_pk"], (project, asked.rule)).fetchone()
-        rule = -1 if row is None else row[0]
-    rows = connection.execute(_SQL["of_call"], (project, asked.call_id, before)).fetchall()
-    return [
-        (pk, definition, state)
-        for pk, definition, state, its in rows
-        if rule is None or its == rule
-    ]
-
-
-def _of_rule(
-    connection: sqlite3.Connection, project: int, name: str, before: int
-) -> Iterator[tuple[int, int, int]]:
-    row = connection.execute(_SQL["rule_name_pk"], (project, name)).fetchone()
-    if row is None:
-        return
-    while True:
-        rows = connection.execute(_SQL["newest_of_rule"], (row[0], before, _AT_A_TIME)).fetchall()
-        yield from rows
-        if len(rows) < _AT_A_TIME:
-            return
-        before = rows[-1][0]
 
 
 def _position(cursor: str) -> int:

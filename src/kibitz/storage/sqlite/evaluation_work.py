@@ -26,6 +26,7 @@ from kibitz.storage.sqlite.feedback_writing import FeedbackWriter
 from kibitz.storage.sqlite.names import WriterNames
 
 _SQL = statements.load("evaluations.sql")
+_NEVER = -(1 << 62)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +88,12 @@ def next_due(
 ) -> int | None:
     """When the next evaluation is due, microseconds since 1970; None where nothing is open."""
     found = [
-        connection.execute(_SQL["next_due"], (definition, priority)).fetchone()[0]
+        connection.execute(_SQL["next_due"], (definition, priority, _NEVER)).fetchone()
         for its in _open(connection, projects, except_definitions, 0).values()
         for definition in its
         for priority in (FRESH, BEHIND)
     ]
-    return min((at for at in found if at is not None), default=None)
+    return min((row[0] for row in found if row is not None), default=None)
 
 
 def extend(connection: sqlite3.Connection, run_ids: Iterable[str], lease_until: int) -> list[str]:
