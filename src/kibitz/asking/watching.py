@@ -223,7 +223,7 @@ def back_fill(store: Store, rule: Rule, tell: Told, *, again: bool = False) -> t
     """
     where = condition(store, rule.project, rule.query)
     wanted = known = 0
-    total: int | None = None
+    total = 0
     cursor: str | None = None
     while True:
         step = store.evaluations.want(
@@ -236,7 +236,8 @@ def back_fill(store: Store, rule: Rule, tell: Told, *, again: bool = False) -> t
             cursor=cursor,
         )
         wanted, known, cursor = wanted + step.wanted, known + step.known, step.cursor
-        total = total or step.left
+        # How many the first step went through is not said; beside what is left they hardly count.
+        total = total or max(step.left, step.wanted + step.known)
         tell(max(0, total - step.left), total)
         if cursor is None:
             return wanted, known
