@@ -240,8 +240,12 @@ def test_a_call_whose_id_has_slashes_has_evaluations_too(url: str) -> None:
     [wanted] = get(url, f"{api.CALLS}/a%2Fevaluations/evaluations{ASKED}").json["evaluations"]
 
     assert whole["id"] == odd
+    wanted_too = {"id": "e/1", "call_id": "a", "definition_ref": ref_of(part), "status": "none"}
+    send(url, api.INGEST, {"project": PROJECT, "evaluations": [wanted_too]})
+    assert get(url, f"{api.EVALUATIONS}/e%2F1{ASKED}").json["call_id"] == "a"
     assert wanted["call_id"] == odd
-    assert get(url, f"{api.CALLS}/a/evaluations{ASKED}").json == {"evaluations": []}
+    [other] = get(url, f"{api.CALLS}/a/evaluations{ASKED}").json["evaluations"]
+    assert other["id"] == "e/1"
 
 
 @pytest.mark.parametrize(

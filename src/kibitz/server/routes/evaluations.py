@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
-from litestar.params import PathParameter, RawBody
+from litestar.params import RawBody
 
 from kibitz.base import api, evaluation_api, refs, wire
 from kibitz.base.evaluations import Evaluation, EvaluationQuery, WantStep
 from kibitz.base.records import Page
 from kibitz.server import inputs
-from kibitz.server.inputs import ProjectIn, StoreIn
+from kibitz.server.inputs import AnyRequest, ProjectIn, StoreIn
 from kibitz.server.routes import bulk
 
 T = TypeVar("T")
-EvaluationIn = Annotated[str, PathParameter(description="The id of an evaluation.")]
 RECORDS_AT_ONCE = 25
 """Records that are read before it is looked how large they are."""
 RECORDS_BYTES = 32 << 20
@@ -208,9 +207,10 @@ def progress(project: ProjectIn, store: StoreIn) -> evaluation_api.Progress:
     return evaluation_api.Progress(progress=list(found))
 
 
-@get(f"{api.EVALUATIONS}/{{evaluation_id:str}}", sync_to_thread=True, tags=["evaluations"])
-def one(evaluation_id: EvaluationIn, project: ProjectIn, store: StoreIn) -> Evaluation:
+@get(f"{api.EVALUATIONS}/{{evaluation_id:path}}", sync_to_thread=True, tags=["evaluations"])
+def one(request: AnyRequest, project: ProjectIn, store: StoreIn) -> Evaluation:
     """One evaluation with its invocations."""
+    evaluation_id = "/".join(inputs.segments(request, api.EVALUATIONS))
     return store.evaluations.get(inputs.project(project), evaluation_id)
 
 
