@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -459,7 +459,8 @@ WHERES = st.builds(
 ALL_STEPS = st.one_of(PLAIN_STEPS, st.just(Collect()), WHERES)
 
 
-@given(st.lists(ALL_STEPS, max_size=6))
+@settings(max_examples=60)
+@given(st.lists(ALL_STEPS, max_size=5))
 def test_every_lens_comes_back_from_its_text(steps: list[Any]) -> None:
     lens = Lens(*steps)
 
@@ -540,6 +541,7 @@ FEW_STEPS = st.one_of(
 )
 
 
+@settings(max_examples=60)
 @given(TREES, st.lists(FEW_STEPS, max_size=4))
 def test_a_lens_selects_what_the_plain_meaning_says(value: Any, steps: list[Any]) -> None:
     lens = Lens(*steps)
@@ -563,6 +565,7 @@ def test_a_lens_selects_what_the_plain_meaning_says(value: Any, steps: list[Any]
     assert lens.existing_prefix(value) == lens
 
 
+@settings(max_examples=60)
 @given(TREES, st.lists(FEW_STEPS, max_size=4))
 def test_the_text_of_an_exact_place_selects_exactly_its_value(value: Any, steps: list[Any]) -> None:
     lens = Lens(*steps)
@@ -575,6 +578,7 @@ def test_the_text_of_an_exact_place_selects_exactly_its_value(value: Any, steps:
         assert list(Lens.parse(place).get(value)) == [each]
 
 
+@settings(max_examples=60)
 @given(TREES, st.lists(FEW_STEPS.filter(lambda step: not isinstance(step, Collect)), max_size=4))
 def test_what_was_set_is_what_is_got_and_the_original_stays(value: Any, steps: list[Any]) -> None:
     lens, before = Lens(*steps), copy.deepcopy(value)

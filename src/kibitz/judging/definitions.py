@@ -12,7 +12,7 @@ arguments, combinations, conditions and aggregator. Equal functions have equal d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -100,12 +100,15 @@ def check(value: object) -> Mapping[str, Any]:
     """
     if isinstance(value, ObjectVersion):
         value = value.value
-    if not isinstance(value, Mapping) or value.get(TYPE_KEY) != DEFINITION:
+    known: Mapping[str, Any] = (
+        cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    )
+    if known.get(TYPE_KEY) != DEFINITION:
         raise InvalidRecord(
             f"{places.shown(value)} is no feedback definition: its {TYPE_KEY} is not {DEFINITION!r}",
             field=TYPE_KEY,
         )
-    unknown = [str(key) for key in value if key not in KEYS]
+    unknown = [str(key) for key in known if key not in KEYS]
     if unknown:
         raise InvalidRecord(
             f"the feedback definition has {', '.join(sorted(unknown))}, which this version does not know",
@@ -117,9 +120,9 @@ def check(value: object) -> Mapping[str, Any]:
         ("selectors", Mapping, "an object"),
         ("arguments", Mapping, "an object"),
     ):
-        if not isinstance(value.get(key, {} if key == "arguments" else None), kind):
+        if not isinstance(known.get(key, {} if key == "arguments" else None), kind):
             raise InvalidRecord(
-                f"{key} of a feedback definition is {expected}, not {places.shown(value.get(key))}",
+                f"{key} of a feedback definition is {expected}, not {places.shown(known.get(key))}",
                 field=key,
             )
-    return value
+    return known

@@ -652,7 +652,7 @@ def _awaited(
     return None
 
 
-def _is_coroutine_function(func: Any) -> bool:
+def _is_coroutine_function(func: object) -> bool:
     return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(
         getattr(type(func), "__call__", None)  # noqa: B004 what it is matters, not that it is
     )

@@ -128,7 +128,7 @@ def _defined(module: str, name: str, allowed: Sequence[str]) -> Any:
             module=module,
             name=name,
         )
-    found = vars(imported).get(name)
+    found = _has(imported).get(name)
     if found is None:
         raise NotImportable(
             f"module {module!r} has no {name!r}; it was there when the feedback function was defined",
@@ -144,6 +144,11 @@ def _defined(module: str, name: str, allowed: Sequence[str]) -> Any:
             name=name,
         )
     return found
+
+
+def _has(module: object) -> dict[str, Any]:
+    """What a module has, without asking it: some answer to any name."""
+    return vars(module)
 
 
 def _imported(module: str, name: str, allowed: Sequence[str]) -> Any:
@@ -279,7 +284,7 @@ def _checked(module: str | None, name: str, func: Any) -> dict[str, Any]:
 
 def _found_at(module: str, name: str) -> Any:
     loaded = sys.modules.get(module)
-    return None if loaded is None else vars(loaded).get(name)
+    return None if loaded is None else _has(loaded).get(name)
 
 
 def _named_method(method: MethodType) -> dict[str, Any]:
@@ -338,7 +343,9 @@ def _takes_nothing(kind: type) -> bool:
 
 def _listed(value: Any) -> Any:
     """A tuple as the list that it comes back as."""
-    return [_listed(each) for each in value] if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return value
+    return [_listed(each) for each in cast("tuple[Any, ...]", value)]
 
 
 def is_json(value: Any) -> bool:
@@ -369,8 +376,7 @@ def _shape(func: Any) -> dict[str, Any]:
     said: dict[str, Any] = {"module": getattr(inner, "__module__", None), "name": str(name)}
     owner = getattr(inner, "__self__", None)
     if owner is not None and not inspect.ismodule(owner):
-        kind: type = owner if inspect.isclass(owner) else type(owner)
-        said["class"] = kind.__qualname__
+        said["class"] = (owner if inspect.isclass(owner) else type(owner)).__qualname__
         if isinstance(owner, Provider):
             said["parameters"] = {
                 each: value if is_json(value) else type(value).__qualname__
@@ -417,7 +423,7 @@ def _value(value: Any) -> Any:
     if isinstance(value, CodeType):
         return _code(value)
     if isinstance(value, tuple | list):
-        return [type(value).__name__, _values(value)]
+        return ["list", _values(cast("list[Any]", value))]
     if isinstance(value, frozenset | set):
         return ["set", sorted(repr(each) for each in cast("frozenset[Any]", value))]
     if value is None or isinstance(value, bool | int | float | str | bytes):

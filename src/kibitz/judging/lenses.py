@@ -210,7 +210,6 @@ class Lens:
 
 
 steps.RESERVED.update(name for name in dir(Lens) if not steps.is_dunder(name))
-lens_text.METHODS.update({"collect": lambda: Collect(), "where": lambda **given: _where(**given)})
 
 
 def steps_of(lens: Lens) -> tuple[Step, ...]:
@@ -287,10 +286,11 @@ def _step(item: object) -> Step:
         case str():
             return Member(str(item))
         case slice():
-            parts = cast("tuple[Any, ...]", (item.start, item.stop, item.step))
+            part = cast("slice[Any, Any, Any]", item)
+            parts: tuple[Any, ...] = (part.start, part.stop, part.step)
             fine = (each is None or _is_position(each) for each in parts)
-            if all(fine) and item.step != 0:
-                return Slice(item.start, item.stop, item.step)
+            if all(fine) and part.step != 0:
+                return Slice(part.start, part.stop, part.step)
         case list() | tuple():
             several = _several(cast("list[object]", list(cast("Any", item))))
             if several is not None:
@@ -316,3 +316,6 @@ def _several(items: list[object]) -> Step | None:
 
 def _is_position(item: object) -> bool:
     return type(item) is int and abs(item) < steps.MAX_INTEGER
+
+
+lens_text.METHODS.update({"collect": Collect, "where": _where})

@@ -67,14 +67,14 @@ def _descended(value: Any, keys: tuple[str, ...], role: str | None, depth: int) 
     if depth >= _MAX_DEPTH or isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        known = cast("Mapping[str, Any]", value)
+        known: Any = cast("Mapping[str, Any]", value)
         if "$type" in known:
             # A value that JSON has no kind for; its keys are not the program's.
-            return known.get("value", value) if known["$type"] == "markdown" else value
+            return known.get("value", known) if known["$type"] == "markdown" else known
         key = next((each for each in keys if known.get(each) is not None), None)
         if key is None and len(known) == 1:
             key = next(iter(known))
-        return value if key is None else _descended(known[key], keys, role, depth + 1)
+        return known if key is None else _descended(known[key], keys, role, depth + 1)
     if isinstance(value, Sequence):
         return _of_list(cast("Sequence[Any]", value), keys, role, depth)
     return value
@@ -99,4 +99,4 @@ def _content(content: Any) -> Any:
     parts = cast("list[Any]", content)
     texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
     said = [text for text in texts if isinstance(text, str)]
-    return "\n".join(said) if said else content
+    return "\n".join(said) if said else parts

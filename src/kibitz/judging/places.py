@@ -24,27 +24,27 @@ METHODS = frozenset({MethodType, BuiltinMethodType, MethodWrapperType})
 _SCALARS = (str, bytes, bytearray, memoryview, int, float, complex, type(None), type)
 
 
-def is_list(value: Any) -> bool:
+def is_list(value: object) -> bool:
     """Whether a value has elements by position; texts do not."""
     kind = type(value)
     found = kinds.get(kind)
     return (_kind(kind) if found is None else found) == _LIST
 
 
-def is_mapping(value: Any) -> bool:
+def is_mapping(value: object) -> bool:
     """Whether a value has entries by key."""
     kind = type(value)
     found = kinds.get(kind)
     return (_kind(kind) if found is None else found) == _MAPPING
 
 
-def member(value: Any, name: str) -> Any:
+def member(value: object, name: str) -> Any:
     """An entry of a mapping or an attribute of an object; LookupError where there is none."""
     kind = kinds.get(type(value))
     if kind is None:
         kind = _kind(type(value))
     if kind == _MAPPING:
-        return value[name]
+        return cast("Any", value)[name]
     if kind != OBJECT or name[:2] == "__":
         raise LookupError(name)
     found = getattr(value, name)
@@ -112,7 +112,7 @@ def with_member(value: Any, name: Any, change: Callable[[Any], Any]) -> Any:
     """A copy of a mapping or object with one entry or attribute changed."""
     if is_mapping(value):
         return {**value, name: change(value.get(name))}
-    if _kind(type(value)) != OBJECT or not isinstance(name, str) or name[:2] == "__":
+    if not _is_object(value) or not isinstance(name, str) or name[:2] == "__":
         raise LookupError
     new = change(getattr(value, name, None))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -145,10 +145,9 @@ def describe(values: Sequence[Any]) -> str:
 
 def keys(value: Any) -> list[Any] | None:
     """The names that can be followed from a value; None where it is neither mapping nor object."""
-    kind = _kind(type(value))
-    if kind == _MAPPING:
+    if is_mapping(value):
         return list(value)
-    if kind != OBJECT:
+    if not _is_object(value):
         return None
     own = getattr(value, "__kibitz_keys__", None)
     if own is not None:
@@ -157,9 +156,19 @@ def keys(value: Any) -> list[Any] | None:
         return list(value.__struct_fields__)
     if dataclasses.is_dataclass(value):
         return [each.name for each in dataclasses.fields(value)]
-    named = getattr(value, "_fields", None) if isinstance(value, tuple) else None
-    found: Any = named or getattr(value, "__dict__", None) or getattr(type(value), "__slots__", ())
+    found: Any = next(
+        (
+            known
+            for name in ("_fields", "__dict__", "__slots__")
+            if (known := getattr(value, name, None))
+        ),
+        (),
+    )
     return [name for name in found if not str(name).startswith("_")]
+
+
+def _is_object(value: object) -> bool:
+    return _kind(type(value)) == OBJECT
 
 
 def shown(value: Any, limit: int = 60) -> str:
@@ -200,7 +209,7 @@ def _article(value: Any) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-def _kind(kind: type) -> int:
+def _kind(kind: type[Any]) -> int:
     found = kinds.get(kind)
     if found is not None:
         return found
@@ -208,7 +217,7 @@ def _kind(kind: type) -> int:
         found = _MAPPING
     elif issubclass(kind, _SCALARS):
         found = _PLAIN
-    elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
+    elif hasattr(kind, "_fields") and issubclass(kind, tuple):
         # Fields by name are what a named tuple is for; positions of it can be had of a list.
         found = OBJECT
     elif issubclass(kind, Sequence):

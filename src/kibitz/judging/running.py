@@ -181,7 +181,7 @@ class Run:
         with spending.tally() as spent:
             try:
                 value = self.plan.call(self._complete(arguments))
-                if hasattr(type(value), "__await__"):
+                if _is_awaited(value):
                     _close(value)
                     raise errors.UsageError(
                         f"{self.plan.name} gives something to be awaited; use `arun`"
@@ -197,7 +197,7 @@ class Run:
         with spending.tally() as spent:
             try:
                 value = await call(self._complete(arguments))
-                if hasattr(type(value), "__await__"):
+                if _is_awaited(value):
                     value = await value
                 self._keep(at, numbers.read(value), begun, spent.total)
             except (Exception, SystemExit) as error:  # noqa: BLE001 as above
@@ -446,6 +446,10 @@ def _raised_in(error: BaseException) -> str | None:
     while trace is not None:
         module, trace = trace.tb_frame.f_globals.get("__name__"), trace.tb_next
     return module
+
+
+def _is_awaited(value: object) -> bool:
+    return hasattr(type(value), "__await__")
 
 
 def _close(value: Any) -> None:

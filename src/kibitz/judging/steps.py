@@ -44,7 +44,7 @@ class Member:
             is_public = name[:2] != "__"
 
             def last(value: Any) -> Iterable[Any]:
-                kind: type = type(value)
+                kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType] of any value
                 if kind is dict:
                     return (value[name],)
                 if is_public and kinds.get(kind) == places.OBJECT:
