@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 _LATER = {
+    "Provider": "kibitz.base.provider",
     "Local": "kibitz.providers.local",
     "Embeddings": "kibitz.providers.embeddings",
     "GroundTruth": "kibitz.providers.ground_truth",
