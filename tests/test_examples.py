@@ -13,7 +13,7 @@ from kibitz.query import json_form
 from kibitz.storage import sqlite
 
 FOLDER = Path(__file__).parent.parent / "examples"
-ELSEWHERE = {"alpaca_eval.py"}
+ELSEWHERE = {"alpaca_eval.py", "judge_alpaca.py"}
 """Run in acceptance tests, as they need data."""
 EXAMPLES = sorted({path.name for path in FOLDER.glob("*.py")} - ELSEWHERE)
 LEAVES = {

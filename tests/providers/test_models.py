@@ -85,7 +85,7 @@ def test_what_is_not_installed_is_named(
     def missing(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {name!r}")
 
-    getattr(door, loader).cache_clear()
+    getattr(door, loader).forget()
     monkeypatch.setattr(importlib, "import_module", missing)
     arguments = ["A text.", "Another text."] if judge == "language_match" else ["A text."]
 

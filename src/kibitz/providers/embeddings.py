@@ -13,7 +13,6 @@ Nothing is downloaded by judging. This module is the only one that knows these p
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import math
@@ -25,7 +24,7 @@ from typing import Any, ClassVar
 
 from kibitz.base.errors import MissingExtra, UsageError
 from kibitz.base.provider import Provider
-from kibitz.providers import words
+from kibitz.providers import loading, words
 
 Vector = dict[int, float] | Sequence[float]
 _LOOKED_AT = 100_000
@@ -97,7 +96,7 @@ class Embeddings(Provider):
 Embedder = Callable[[Sequence[str]], list[Vector]]
 
 
-@functools.lru_cache(maxsize=4)
+@loading.Once
 def _embedder(model: str) -> Embedder:
     if model in _NAMED:
         return _NAMED[model]()

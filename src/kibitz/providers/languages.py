@@ -9,14 +9,13 @@ This module is the only one that knows `py3langid`.
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from kibitz.base.errors import MissingExtra, UsageError
 from kibitz.base.provider import Provider
-from kibitz.providers import words
+from kibitz.providers import loading, words
 
 _LOOKED_AT = 20_000
 """Characters: more make no answer surer."""
@@ -31,7 +30,7 @@ def ranked(text: str) -> list[tuple[str, float]]:
     ]
 
 
-@functools.cache
+@loading.Once
 def _detector() -> Any:
     try:
         module: Any = importlib.import_module("py3langid.langid")

@@ -9,19 +9,18 @@ This module is the only one that knows `vaderSentiment`.
 
 from __future__ import annotations
 
-import functools
 import importlib
 from typing import Any, ClassVar
 
 from kibitz.base.errors import MissingExtra
 from kibitz.base.provider import Provider
-from kibitz.providers import words
+from kibitz.providers import loading, words
 
 _SENTENCE_CHARACTERS = 2000
 _SENTENCES = 500
 
 
-@functools.cache
+@loading.Once
 def _analyzer() -> Any:
     try:
         module: Any = importlib.import_module("vaderSentiment.vaderSentiment")

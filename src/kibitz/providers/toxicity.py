@@ -9,19 +9,18 @@ This module is the only one that knows `profanity_check`.
 
 from __future__ import annotations
 
-import functools
 import importlib
 from typing import Any, ClassVar
 
 from kibitz.base.errors import MissingExtra
 from kibitz.base.provider import Provider
-from kibitz.providers import words
+from kibitz.providers import loading, words
 
 _CHARACTERS = 5000
 _SENTENCES = 500
 
 
-@functools.cache
+@loading.Once
 def _predict() -> Any:
     try:
         module: Any = importlib.import_module("profanity_check")
