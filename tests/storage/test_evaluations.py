@@ -19,7 +19,7 @@ from kibitz.base.evaluations import EvaluationQuery, Invocation
 from kibitz.base.records import ObjectPart
 from kibitz.base.spending import Spend
 from kibitz.query.nodes import ColumnField, FeedbackQuery, In
-from kibitz.storage.sqlite import evaluation_work, integrity
+from kibitz.storage.sqlite import integrity
 
 
 @pytest.fixture
@@ -553,43 +553,3 @@ def test_it_is_said_when_the_next_is_due(store, clock):
 def test_a_claim_that_cannot_be_is_refused(store, options):
     with pytest.raises(UsageError):
         claim(store, **options)
-
-
-def test_a_claim_takes_as_long_in_a_large_store_as_in_a_small_one(store):
-    """Counted in steps of SQLite's machine, which tell reading more rows from a slow disk."""
-
-    def steps() -> list[int]:
-        counted = [0]
-
-        def count() -> int:
-            counted[0] += 1
-            return 0
-
-        found: list[int] = []
-        for ask in (
-            lambda: evaluation_work.next_due(connection, None),
-            lambda: store.evaluations.release([claim(store, limit=1)[0].run_id]),
-        ):
-            counted[0] = 0
-            connection.set_progress_handler(count, 10)
-            ask()
-            connection.set_progress_handler(None, 0)
-            found.append(counted[0])
-        return found
-
-    def more(start: int, count: int) -> None:
-        calls = [parts.call(f"m{n}", seconds=n) for n in range(start, start + count)]
-        evaluations = [evaluating.wanted(each.id) for each in calls]
-        store.ingest.write(parts.batch(calls=calls, evaluations=evaluations))
-
-    fill(store, 50)
-    connection = store.ingest._connection
-    small = steps()
-    more(0, 3000)
-    runs = claim(store, limit=1000)
-    store.evaluations.finish(PROJECT, [evaluating.outcome(each) for each in runs])
-    large = steps()
-
-    for before, after in zip(small, large, strict=True):
-        assert before > 0
-        assert after <= 1.5 * before + 10

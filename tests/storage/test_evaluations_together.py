@@ -25,7 +25,7 @@ from kibitz.base import clock, spending
 from kibitz.base.evaluations import Claim, EvaluationQuery, NewRule
 from kibitz.query.nodes import FeedbackQuery
 from kibitz.storage import sqlite
-from kibitz.storage.sqlite import integrity, migrations
+from kibitz.storage.sqlite import evaluation_work, integrity, migrations
 
 
 def _process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -131,6 +131,49 @@ def test_a_store_of_the_first_version_keeps_what_it_has(tmp_path, monkeypatch):
     assert (record[0].inputs, record[0].output) == ({"q": 1}, 2)
     assert store.calls.get(PROJECT, "old").feedback[0].type == "runnable.grounded"
     store.close()
+
+
+def test_a_claim_takes_as_long_in_a_large_store_as_in_a_small_one(store):
+    """Counted in steps of SQLite's machine, which tell reading more rows from a slow disk."""
+
+    def steps() -> list[int]:
+        counted = [0]
+
+        def count() -> int:
+            counted[0] += 1
+            return 0
+
+        found: list[int] = []
+        for ask in (
+            lambda: evaluation_work.next_due(connection, None),
+            lambda: store.evaluations.release([claim(1)[0].run_id]),
+        ):
+            counted[0] = 0
+            connection.set_progress_handler(count, 10)
+            ask()
+            connection.set_progress_handler(None, 0)
+            found.append(counted[0])
+        return found
+
+    def claim(limit: int) -> list[Claim]:
+        return store.evaluations.claim("w", limit=limit, lease_s=60)
+
+    def more(start: int, count: int) -> None:
+        calls = [parts.call(f"m{n}", seconds=n) for n in range(start, start + count)]
+        evaluations = [evaluating.wanted(each.id) for each in calls]
+        store.ingest.write(parts.batch(calls=calls, evaluations=evaluations))
+
+    _fill(store, 50)
+    connection = store.ingest._connection
+    small = steps()
+    more(0, 3000)
+    runs = claim(1000)
+    store.evaluations.finish(PROJECT, [evaluating.outcome(each) for each in runs])
+    large = steps()
+
+    for before, after in zip(small, large, strict=True):
+        assert before > 0
+        assert after <= 1.5 * before + 10
 
 
 MAX_ATTEMPTS = 3
