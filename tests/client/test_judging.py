@@ -14,10 +14,10 @@ import pytest
 from evaluated import definition, ref_of
 from hostile import hostile, read_request, response
 
-from kibitz.base import evaluation_api
+from kibitz.base import api, evaluation_api
 from kibitz.base.errors import NotFound, QueryError, TooLarge, Unavailable, UsageError
 from kibitz.base.evaluations import Claim, EvaluationPart, Invocation, NewRule, RunOutcome
-from kibitz.base.records import Batch, CallPart, ObjectPart
+from kibitz.base.records import Batch, CallPart, ObjectPart, Receipt
 from kibitz.client.http import Connection
 from kibitz.client.reading import RemoteStore
 from kibitz.testing import serving
@@ -136,3 +136,33 @@ def test_errors_of_the_server_are_those_of_a_store_at_hand(store: RemoteStore) -
     for kind, ask in wrong:
         with pytest.raises(kind):
             ask()
+
+
+def test_calls_are_not_lost_at_a_server_that_knows_no_evaluations() -> None:
+    bodies: list[Batch] = []
+
+    def behave(connection: socket.socket, over: threading.Event) -> None:
+        body = read_request(connection).partition(b"\r\n\r\n")[2]
+        batch = msgspec.json.decode(body, type=Batch)
+        bodies.append(batch)
+        if batch.evaluations:
+            info = api.ErrorInfo(
+                code="usage",
+                message="the batch has an unknown field 'evaluations'",
+                details={"field": "evaluations"},
+            )
+            answer = msgspec.json.encode(api.Failure(error=info))
+            connection.sendall(response("400 Bad Request", answer))
+        else:
+            connection.sendall(response("200 OK", msgspec.json.encode(Receipt(calls=1))))
+
+    wanted = EvaluationPart(id="e1", definition_ref=REF, call_id="c", status="none")
+    batch = Batch(project=PROJECT, calls=[CallPart(id="c", op="o")], evaluations=[wanted])
+    with hostile(behave) as url:
+        receipt = RemoteStore(Connection(url)).ingest.write(batch)
+
+    assert [each.calls for each in bodies] == [batch.calls] * 2
+    assert (receipt.calls, receipt.evaluations) == (1, 0)
+    [refused] = receipt.rejected
+    assert (refused.kind, refused.index, refused.id) == ("evaluation", 0, "e1")
+    assert "older version" in refused.message

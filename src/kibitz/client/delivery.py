@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from kibitz.base import api, wire
-from kibitz.base.errors import Unavailable
-from kibitz.base.records import Batch, Receipt
+from kibitz.base.errors import Unavailable, UsageError
+from kibitz.base.records import Batch, Receipt, Rejection
 from kibitz.client.http import Connection
 
 
@@ -24,6 +26,26 @@ class HttpDelivery:
             Unauthorized: the key is missing or wrong.
             UsageError: the server refused the batch as a whole.
         """
+        try:
+            return self._write(batch)
+        except UsageError as error:
+            if not batch.evaluations or error.facts.get("field") != "evaluations":
+                raise
+        # An older server refuses a batch for what it does not know, and the calls would be lost with it.
+        receipt = self._write(msgspec.structs.replace(batch, evaluations=[]))
+        refused = [
+            Rejection(
+                kind="evaluation",
+                index=index,
+                id=part.id,
+                code=UsageError.code,
+                message=f"{self._connection.url} is a server of an older version, which takes no evaluations; upgrade it",
+            )
+            for index, part in enumerate(batch.evaluations)
+        ]
+        return msgspec.structs.replace(receipt, rejected=[*receipt.rejected, *refused])
+
+    def _write(self, batch: Batch) -> Receipt:
         receipt = self._connection.post(Receipt, api.INGEST, wire.encode(batch))
         sent = wire.count_items(batch)
         stored = receipt.calls + receipt.feedback + receipt.objects + receipt.files
