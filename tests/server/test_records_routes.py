@@ -153,6 +153,7 @@ def test_a_call_of_a_record_and_one_with_a_slash_are_records_too(url: str) -> No
         ({"call_id": "root", "lens": "Select.Nothing"}, 400, "usage"),
         ({"call_id": "root", "lens": "a" * 20_001}, 400, "usage"),
         ({"call_id": "root", "lens": "[0]" * 300}, 400, "usage"),
+        ({"call_id": "root", "lens": "[0,0]" * 60 + ".collect()"}, 400, "usage"),
         ({"call_id": "root", "lens": "__import__('os').system('x')"}, 400, "usage"),
         ({"call_id": "root", "lens": "a", "limit": 0}, 400, "usage"),
         ({"call_id": "root"}, 400, "usage"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final
 
@@ -10,11 +11,15 @@ from msgspec import Struct
 
 from kibitz.base import jsonable
 from kibitz.base.errors import MissingPlace, UsageError
+from kibitz.judging import lenses
 from kibitz.judging.lenses import Lens
 from kibitz.judging.records import Record, RecordCall
 from kibitz.judging.select import Select
+from kibitz.judging.steps import Several
 
 MAX_VALUES: Final = 1000
+MAX_BRANCHES: Final = 10_000
+"""Ways that a selector may go by naming several keys again and again: `[0, 0][0, 0]` goes four."""
 MAX_BYTES: Final = 16 << 20
 """Of the values of an answer together; one is given whatever its size."""
 _QUALIFIED: Final = ("__record__", "__app__")
@@ -55,18 +60,29 @@ def read(text: str) -> Lens:
     Raises:
         UsageError: it is none; the message has the place.
     """
-    text = text.strip()
-    if (python := _PYTHON.match(text)) is not None:
-        begin = getattr(Select, python[1], None)
-        if not isinstance(begin, Lens):
-            raise UsageError(
-                f"the selector {text[:80]!r} begins with {python[0]!r}, which is none",
-                field="selector",
-            )
-        return begin + Lens.parse(text[python.end() :].removeprefix("."))
-    lens = Lens.parse(text)
+    lens = _parsed(text.strip())
+    branches = math.prod(
+        len(each.steps) for each in lenses.steps_of(lens) if isinstance(each, Several)
+    )
+    if branches > MAX_BRANCHES:
+        raise UsageError(
+            f"the selector goes {branches:,} ways by its lists of keys; at most {MAX_BRANCHES:,} are tried",
+            field="selector",
+        )
     is_whole = any(Lens()[name].is_prefix_of(lens) for name in _QUALIFIED)
     return lens if is_whole else Select.for_record(lens)
+
+
+def _parsed(text: str) -> Lens:
+    python = _PYTHON.match(text)
+    if python is None:
+        return Lens.parse(text)
+    begin = getattr(Select, python[1], None)
+    if not isinstance(begin, Lens):
+        raise UsageError(
+            f"the selector {text[:80]!r} begins with {python[0]!r}, which is none", field="selector"
+        )
+    return begin + Lens.parse(text[python.end() :].removeprefix("."))
 
 
 def attempt(record: Record, text: str, *, limit: int = MAX_VALUES) -> Tried:
