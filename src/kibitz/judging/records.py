@@ -13,11 +13,10 @@ Making a record reads nothing; everything is worked out when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from operator import attrgetter
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +27,22 @@ from kibitz.base.records import Call, ExceptionInfo
 from kibitz.judging import main_values
 from kibitz.judging.lenses import Lens
 
-_NO_RECORD: Final = "no record"
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """Worked out when it is first asked for. Unlike `functools.cached_property` of Python 3.11 it takes no lock, which
+    all records would share; at worst two threads work out the same.
+    """
+
+    def __init__(self, work_out: Callable[[Any], T]) -> None:
+        self._work_out = work_out
+        self._name = work_out.__name__
+        self.__doc__ = work_out.__doc__
+
+    def __get__(self, owner: Any, kind: type | None = None) -> T:
+        found = owner.__dict__[self._name] = self._work_out(owner)
+        return found
 
 
 class Perf(Struct, frozen=True, kw_only=True):
@@ -284,30 +298,30 @@ class Record:
         del made.__dict__["_calls"]
         return made
 
-    @cached_property
+    @_Once
     def _calls(self) -> Sequence[Call]:
         return _below(self._given, self.record_id)
 
     def __kibitz_keys__(self) -> list[str]:
         return [name for name in self.KEYS if name != "main_output" or self._answers]
 
-    @cached_property
+    @_Once
     def root(self) -> Call:
         """The call that the record is of."""
         return next(each for each in reversed(self._calls) if each.id == self.record_id)
 
-    @cached_property
+    @_Once
     def calls(self) -> list[RecordCall]:
         """Every call, in the order in which they ended; those that run come after, and the root is the last."""
         family = self._family
         return [RecordCall(each, family) for each in self._calls]
 
-    @cached_property
+    @_Once
     def app(self) -> Layout:
         """The calls as the app is laid out."""
         return _laid_out(zip(self._calls, self.calls, strict=True))
 
-    @cached_property
+    @_Once
     def main_input(self) -> Any:
         """What the app was asked."""
         return main_values.of_inputs(_known(self.root.inputs, {}))
@@ -341,7 +355,7 @@ class Record:
         """The attribute `app_version` of the root call, or `base`."""
         return str(self._attribute("app_version") or "base")
 
-    @cached_property
+    @_Once
     def app_id(self) -> str:
         """One id for every name and version."""
         given = self._attribute("app_id")
@@ -365,11 +379,11 @@ class Record:
         """When the root call began."""
         return self.root.started_at
 
-    @cached_property
+    @_Once
     def perf(self) -> Perf:
         return RecordCall(self.root, self._family).perf
 
-    @cached_property
+    @_Once
     def cost(self) -> Cost:
         """What the root call says that it used, or what the calls below it say together."""
         own = _cost([self.root])
@@ -434,10 +448,17 @@ _ended = attrgetter("ended_at")
 
 def _below(calls: Sequence[Call], root_id: str) -> list[Call]:
     """The root and what it called, however deep, in the order in which they ended; the root last."""
+    ended = _by_end(calls, root_id)
+    if len({call.ended_at for call in ended}) < len(ended):
+        # Those that ended in the same moment leave in one order too, whatever order they come in.
+        ended = _by_end(sorted(calls, key=_began), root_id)
+    return ended
+
+
+def _by_end(calls: Sequence[Call], root_id: str) -> list[Call]:
     children: dict[str | None, list[Call]] = {}
     root: Call | None = None
-    # Whatever order they come in, they leave in one.
-    for call in sorted(calls, key=_began):
+    for call in calls:
         if call.id == root_id:
             root = call
         else:
@@ -455,10 +476,10 @@ def _below(calls: Sequence[Call], root_id: str) -> list[Call]:
             waiting += children.pop(call.id)
     # Backwards, who was called comes before who called it, also where both ended in the same moment.
     chosen.reverse()
-    ended = [call for call in chosen if call.ended_at is not None]
+    running = [call for call in chosen if call.ended_at is None]
+    ended = [call for call in chosen if call.ended_at is not None] if running else chosen
     ended.sort(key=_ended)
-    if len(ended) < len(chosen):
-        ended += [call for call in chosen if call.ended_at is None]
+    ended += running
     if root is not None:
         ended.append(root)
     return ended
