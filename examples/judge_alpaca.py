@@ -67,7 +67,7 @@ def judge(
         functions,
         name="judge without a model",
         sample=sample,
-        backfill=not quiet,
+        backfill=_silent if quiet else True,
         project=PROJECT,
         **where,
     )
@@ -82,6 +82,10 @@ def judge(
     if ended:
         sys.exit("\n".join(ended))
     watching.wait(progress=not quiet)
+
+
+def _silent(done: int, total: int | None) -> None:
+    """Told how far it is, and says nothing of it."""
 
 
 def table(source: str | None, functions: Sequence[Feedback]) -> list[dict[str, Any]]:
@@ -125,9 +129,10 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sample", type=float, default=1.0, help="share of the answers, 0 to 1")
+    parser.add_argument("--only", nargs="+", metavar="JUDGE", help="only the judges of these names")
     parser.add_argument("--json", action="store_true", help="the table as JSON, and no progress")
     given = parser.parse_args()
-    functions = judges()
+    functions = [each for each in judges() if each.name in (given.only or [each.name])]
     judge(given.source, functions, given.workers, given.sample, quiet=given.json)
     rows = table(given.source, functions)
     if given.json:
