@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import PathParameter, RawBody
 
 from kibitz.base import api, evaluation_api, refs, wire
@@ -26,7 +26,7 @@ def evaluations(call_id: CallIn, project: ProjectIn, store: StoreIn) -> evaluati
 
 
 @get(f"{api.CALLS}/{{call_id:str}}/record", sync_to_thread=True, tags=["records"])
-def record(call_id: CallIn, project: ProjectIn, store: StoreIn) -> dict[str, Any]:
+def record(call_id: CallIn, project: ProjectIn, store: StoreIn) -> Response[bytes]:
     """A record, laid out as the application is."""
     return _record(store, inputs.project(project), call_id)
 
@@ -38,11 +38,12 @@ def record(call_id: CallIn, project: ProjectIn, store: StoreIn) -> dict[str, Any
     opt={inputs.BODY: evaluation_api.SelectAsked},
     tags=["records"],
 )
-def select(body: RawBody, store: StoreIn) -> trying.Tried:
+def select(body: RawBody, store: StoreIn) -> Response[bytes]:
     """Try a selector on a record: what it selects and exactly where, or how far it goes."""
     asked = wire.decode_as(evaluation_api.SelectAsked, body, what="the selector")
     found = _read(store, refs.check_project(asked.project), asked.call_id)
-    return trying.attempt(found, asked.lens, limit=asked.limit)
+    tried = trying.attempt(found, asked.lens, limit=asked.limit)
+    return Response(wire.encode_record(tried), media_type=wire.MEDIA_TYPE)
 
 
 def _evaluations(store: Store, project: str, call_id: str) -> evaluation_api.Evaluations:
@@ -50,8 +51,10 @@ def _evaluations(store: Store, project: str, call_id: str) -> evaluation_api.Eva
     return evaluation_api.Evaluations(evaluations=list(found))
 
 
-def _record(store: Store, project: str, call_id: str) -> dict[str, Any]:
-    return _read(store, project, call_id).to_json()
+def _record(store: Store, project: str, call_id: str) -> Response[bytes]:
+    # Written here, in a thread: of thousands of calls it keeps the event loop from everybody else.
+    written = wire.encode_record(_read(store, project, call_id).to_json())
+    return Response(written, media_type=wire.MEDIA_TYPE)
 
 
 def _read(store: Store, project: str, call_id: str) -> Record:
