@@ -7,7 +7,8 @@
   it comes) is inside.
 - `duplicates`: two workers at the same evaluations; how many calls of the function were too many.
 - `slow_judge_ratio`: a provider that awaits a local HTTP service of 200 ms, 50 at once; evaluations a second from the
-  first begin to the last end, of the 250 that there can be.
+  first begin to the last end, of the 250 that there can be. `slow_bare_ratio` is the same of an event loop that does
+  nothing but ask.
 
 With `--peer`, TruLens 1.2.11 is installed into a folder of its own and does the first two, in the same run.
 
@@ -17,6 +18,7 @@ With `--peer`, TruLens 1.2.11 is installed into a folder of its own and does the
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import statistics
@@ -181,29 +183,54 @@ def duplicates(folder: Path, calls: int) -> int:
     return sum(judged.values()) - calls
 
 
-def slow_judge(folder: Path, calls: int) -> float:
-    """The share of what is possible that evaluations by a slow service reach."""
-    service = subprocess.Popen(
+@contextmanager
+def service() -> Generator[int]:
+    """The service that a slow judge asks, in a process of its own; gives its port."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.deferred_judges"],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
     try:
-        assert service.stdout is not None
-        port = int(service.stdout.readline())
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def slow_judge(folder: Path, calls: int) -> float:
+    """The share of what is possible that evaluations by a slow service reach."""
+    with service() as port:
         prepare(folder, calls, deferred_judges.Remote(port).score)
         with worker(folder, "--until-idle", "--concurrency", str(CONCURRENCY)) as process:
             told = ended(process)
-    finally:
-        service.terminate()
-        service.communicate(timeout=10)
     assert told["total"]["done"] == calls, told
     rows = evaluations(folder)
     begun = min(each.started_at for each in rows if each.started_at)
     over = max(each.ended_at for each in rows if each.ended_at)
     possible = CONCURRENCY / deferred_judges.LATENCY_S
     return calls / (over - begun).total_seconds() / possible
+
+
+def bare_loop(calls: int) -> float:
+    """The same of an event loop that does nothing but ask the service, 50 at once."""
+
+    async def ask_all(port: int) -> float:
+        judge = deferred_judges.Remote(port)
+        places = asyncio.Semaphore(CONCURRENCY)
+
+        async def ask() -> None:
+            async with places:
+                await judge.ascore("it is 7")
+
+        begun = time.perf_counter()
+        await asyncio.gather(*(ask() for _ in range(calls)))
+        return time.perf_counter() - begun
+
+    with service() as port:
+        return calls / asyncio.run(ask_all(port)) / (CONCURRENCY / deferred_judges.LATENCY_S)
 
 
 def run(*, quick: bool, peer: bool) -> dict[str, Any]:
@@ -214,7 +241,8 @@ def run(*, quick: bool, peer: bool) -> dict[str, Any]:
             "evals_per_s": round(throughput(folder / "rate", 4_000 if quick else 20_000)),
             "first_score_s": round(first_score(folder / "first", 5 if quick else 20), 3),
             "duplicates": duplicates(folder / "two", 2_000 if quick else 10_000),
-            "slow_judge_ratio": round(slow_judge(folder / "slow", 1_000 if quick else 5_000), 3),
+            "slow_judge_ratio": round(slow_judge(folder / "slow", 1_500 if quick else 5_000), 3),
+            "slow_bare_ratio": round(bare_loop(1_500 if quick else 5_000), 3),
         }
         if peer:
             result.update(deferred_peer.measure(folder / "peer", records=100 if quick else 200))

@@ -25,6 +25,7 @@ from kibitz.workers.worker import Worker
 
 _BETWEEN_LINES_NS = 10_000_000_000
 _SAME_AGAIN_NS = 10_000_000_000
+_SWITCH_S = 0.001
 _STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -107,6 +108,8 @@ def worker(projects: tuple[str, ...], data: str | None, url: str | None, **given
         grace_s=chosen.worker_grace_s,
     )
     imported.from_folder(chosen.worker_app_dir)
+    # What awaits answers needs the interpreter often and shortly, beside threads that compute.
+    sys.setswitchinterval(_SWITCH_S)
     source = sources.find(data, url)
     shown = _Shown(str(source), options, as_json=given["as_json"], quiet=given["quiet"])
     with sources.reader(source) as opened:
