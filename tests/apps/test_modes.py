@@ -278,9 +278,7 @@ def test_the_end_of_the_program_waits_for_threads_and_hands_the_rest_to_workers(
     results = recording.get().wait_for_feedback_results(10)
     release.set()
 
-    stored = {
-        name: (status, reason) for name, status, reason in outcomes("acme/apps", tmp_path)
-    }
+    stored = {name: (status, reason) for name, status, reason in outcomes("acme/apps", tmp_path)}
     assert stored["brief"] == ("none", None)
     assert stored["stuck 0"][0] == "failed"
     assert "the program ended before" in str(stored["stuck 0"][1])

@@ -9,7 +9,6 @@ recording.get().wait_for_feedback_results()
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import sys
 import warnings
@@ -198,14 +197,8 @@ class App(Recorder):
         if isinstance(call.op, AsyncOp):
             # Its own call waits, see `_JudgedAsyncOp`.
             return False
-        if "asyncio" not in sys.modules:
-            return True
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return True
         # A plain method in an event loop holds the loop up as it is; an async stream must not.
-        return type(call.op) is Op
+        return type(call.op) is Op or super().waits_for(call)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, or the main method of the object.

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kibitz.base import clock, ids
 from kibitz.base.errors import UsageError
@@ -33,7 +33,7 @@ from kibitz.tracing import guard
 from kibitz.tracing.recording import Active, Scope
 
 if TYPE_CHECKING:
-    from kibitz.apps.gathering import Gathered
+    from kibitz.apps.records import AppRecord
     from kibitz.judging.functions import Feedback
 
 THREADS = 8
@@ -43,6 +43,31 @@ _SECOND = 1_000_000_000
 
 judging: ContextVar[bool] = ContextVar("kibitz_judging", default=False)
 """True where a feedback function runs: the calls of an app that it makes are not judged in turn."""
+
+
+class Judged(Protocol):
+    """A record that is to be judged."""
+
+    judged: list[tuple[Any, Future[FeedbackResult]]]
+    """What judges it in this process, set when that begins."""
+
+    @property
+    def call_id(self) -> str:
+        """The id of the root call."""
+        ...
+
+    @property
+    def session(self) -> Any:
+        """Where it is recorded to."""
+        ...
+
+    @property
+    def stored(self) -> bool:
+        """Whether that is a store."""
+        ...
+
+    @property
+    def record(self) -> AppRecord: ...
 
 
 class Evaluator:
@@ -67,7 +92,7 @@ class Evaluator:
                 # Which modules a worker may import is said there; what none can import is said now.
                 feedback.definition.check_loadable()
 
-    def judge(self, gathered: Gathered, app: Callable[[], Any], *, waits: bool) -> None:
+    def judge(self, gathered: Judged, app: Callable[[], Any], *, waits: bool) -> None:
         """Begin what is to be said of a record that is complete.
 
         Args:
@@ -97,8 +122,8 @@ class Evaluator:
         if with_app and waits:
             concurrent.futures.wait([job.future for job in away], self.timeout_s)
 
-    def _refs_in(self, gathered: Gathered) -> list[str]:
-        session: Any = gathered.root.session
+    def _refs_in(self, gathered: Judged) -> list[str]:
+        session: Any = gathered.session
         refs = self._refs.get(session)
         if refs is None:
             refs = [each.definition.ref(session.project) for each in self.feedbacks]
@@ -114,14 +139,14 @@ def _only_computes(feedback: Feedback) -> bool:
     return bool(feedback.is_local) and not feedback.is_async
 
 
-def _wanted(gathered: Gathered, ref: str) -> EvaluationPart:
+def _wanted(gathered: Judged, ref: str) -> EvaluationPart:
     return EvaluationPart(
         id=ids.new_id(), definition_ref=ref, call_id=gathered.call_id, status="none"
     )
 
 
-def _store(gathered: Gathered, feedback: Feedback, part: EvaluationPart) -> None:
-    session: Any = gathered.root.session
+def _store(gathered: Judged, feedback: Feedback, part: EvaluationPart) -> None:
+    session: Any = gathered.session
     if gathered.stored and not session.evaluate(part):
         guard.warn_rarely("an evaluation by %r is lost: the session has ended", feedback.name)
 
@@ -131,7 +156,7 @@ class Job:
 
     def __init__(
         self,
-        gathered: Gathered,
+        gathered: Judged,
         feedback: Feedback,
         definition_ref: str,
         app: Callable[[], Any],
@@ -265,6 +290,12 @@ class _Judges:
                 self._working[thread] = None
                 self._changed.notify_all()
 
+    def wait_for_room(self) -> None:
+        """Wait until half of those that may wait do."""
+        with self._changed:
+            while len(self._waiting) > MAX_WAITING // 2:
+                self._changed.wait()
+
     def drain(self, timeout_s: float, ends: bool) -> None:
         """Wait for what is to be done, this long at most; where the program ends, hand the rest over."""
         if threading.current_thread() in self._working:
@@ -291,6 +322,11 @@ _judges = _Judges()
 def drain(timeout_s: float, ends: bool) -> None:
     """Wait for the threads of this process, see `_Judges.drain`."""
     _judges.drain(timeout_s, ends)
+
+
+def wait_for_room() -> None:
+    """Wait for the threads of this process, so that what makes records quickly can go on making them."""
+    _judges.wait_for_room()
 
 
 def _renew() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kibitz.base.evaluations import EvaluationPart
     from kibitz.base.records import FeedbackPart
+    from kibitz.base.redaction import Redaction
     from kibitz.base.specifications import AnnotationSpec
     from kibitz.judging.results import FeedbackResult
     from kibitz.tracing.parts import Assembler
@@ -54,6 +55,11 @@ class Gathered:
     def call_id(self) -> str:
         """The id of the root call."""
         return self.root.id
+
+    @property
+    def session(self) -> Any:
+        """Where the call is recorded to."""
+        return self.root.session
 
     @property
     def stored(self) -> bool:
@@ -125,6 +131,11 @@ class Apart:
         if self._made is None:
             self._made = Assembler(APART, TracingSettings())
         return self._made
+
+    @property
+    def redaction(self) -> Redaction:
+        """What counts as a secret without settings."""
+        return self._assembler.redaction
 
     def part_of(self, call: Recording) -> CallPart:
         """The call as it would be sent."""

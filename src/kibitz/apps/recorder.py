@@ -7,12 +7,13 @@ all that differs.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from kibitz.apps import evaluating, gathering, identity, recordings
-from kibitz.apps.evaluating import Evaluator
+from kibitz.apps.evaluating import Evaluator, Judged
 from kibitz.apps.gathering import Gathered
 from kibitz.apps.recordings import Recordings
 from kibitz.apps.records import AppRecord
@@ -85,7 +86,9 @@ class Recorder:
         return recordings.begin(self)
 
     async def __aexit__(self, *_: object) -> None:
-        recordings.end(self)
+        block = recordings.end(self)
+        for each in block.gathered if block else ():
+            await self.settled(each)
 
     def with_record(
         self,
@@ -126,6 +129,8 @@ class Recorder:
             result = await func(*args, **kwargs)
         finally:
             recordings.end(self)
+        for each in block.gathered:
+            await self.settled(each)
         return result, block.get()
 
     # Its description.
@@ -192,7 +197,13 @@ class Recorder:
 
     def waits_for(self, call: Recording) -> bool:
         """Whether the thread that ends a record may wait for its judges: not where an event loop runs the call."""
-        return True
+        if "asyncio" not in sys.modules:
+            return True
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return True
+        return False
 
     def _ended(self, gathered: Gathered, blocks: list[Recordings]) -> None:
         try:
@@ -201,7 +212,7 @@ class Recorder:
             for block in blocks:
                 block.add(gathered)
 
-    async def settled(self, gathered: Gathered) -> None:
+    async def settled(self, gathered: Judged) -> None:
         """Wait for the judges of a record without holding the event loop up, where the mode is WITH_APP."""
         if self.feedback_mode is not FeedbackMode.WITH_APP:
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kibitz.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from kibitz.apps.gathering import Gathered
+    from kibitz.apps.evaluating import Judged
     from kibitz.apps.records import AppRecord
 
 
@@ -19,16 +19,16 @@ class Recordings:
         self.app = app
         self.metadata = metadata
         """Of each record of this block."""
-        self._gathered: list[Gathered] = []
+        self.gathered: list[Judged] = []
 
     @property
     def records(self) -> list[AppRecord]:
         """The records so far."""
-        return [each.record for each in self._gathered]
+        return [each.record for each in self.gathered]
 
-    def add(self, gathered: Gathered) -> None:
+    def add(self, gathered: Judged) -> None:
         """Take a record; the app does this."""
-        self._gathered.append(gathered)
+        self.gathered.append(gathered)
 
     def get(self) -> AppRecord:
         """The one record of the block.
@@ -36,11 +36,11 @@ class Recordings:
         Raises:
             UsageError: nothing of the app has run here, or more than one call of it.
         """
-        if len(self._gathered) == 1:
-            return self._gathered[0].record
-        if self._gathered:
+        if len(self.gathered) == 1:
+            return self.gathered[0].record
+        if self.gathered:
             raise UsageError(
-                f"{len(self._gathered)} calls of the app ran in this block; `recording.records` has their records"
+                f"{len(self.gathered)} calls of the app ran in this block; `recording.records` has their records"
             )
         raise UsageError(
             "no call of the app has ended in this block. Its methods are recorded where the wrapped object is called, "
@@ -52,7 +52,7 @@ class Recordings:
         return iter(self.records)
 
     def __len__(self) -> int:
-        return len(self._gathered)
+        return len(self.gathered)
 
     def __bool__(self) -> bool:
         return True

@@ -65,6 +65,11 @@ class Builder:
                 self._known_files.add(digest)
                 self._files.append(file)
 
+    def add_part(self, part: CallPart) -> None:
+        """Add a call that was recorded elsewhere."""
+        self._calls.append(part)
+        self.size += len(msgspec.json.encode(part))
+
     def add_feedback(self, part: FeedbackPart) -> None:
         """Add a feedback."""
         self._feedback.append(part)

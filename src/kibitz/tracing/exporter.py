@@ -31,7 +31,7 @@ from kibitz.base.records import Batch, CallPart, FeedbackPart, ObjectPart, Recei
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard, ledger
 from kibitz.tracing.batches import Builder, halves
-from kibitz.tracing.intake import Intake
+from kibitz.tracing.intake import Intake, Part
 from kibitz.tracing.ledger import Ledger
 from kibitz.tracing.parts import Assembler
 from kibitz.tracing.recording import Recording
@@ -262,14 +262,8 @@ class Exporter:
         for _ in range(len(intake.queue)):
             self._ledger.in_hand += 1
             item = intake.queue.popleft()
-            if isinstance(item, FeedbackPart):
-                builder.add_feedback(item)
-            elif isinstance(item, EvaluationPart):
-                builder.add_evaluation(item)
-            elif isinstance(item, ObjectPart):
-                # A version goes with what names it, too; it is not counted.
-                self._ledger.in_hand -= 1
-                builder.add_version(item)
+            if not isinstance(item, Recording):
+                self._add_part(item)
             elif item.ended_ns:
                 self._add(item)
             else:
@@ -299,6 +293,19 @@ class Exporter:
             self._ledger.in_hand -= 1
         self.intake.let_go(call)
         call.release()
+
+    def _add_part(self, part: Part) -> None:
+        match part:
+            case FeedbackPart():
+                self._builder.add_feedback(part)
+            case EvaluationPart():
+                self._builder.add_evaluation(part)
+            case CallPart():
+                self._builder.add_part(part)
+            case ObjectPart():
+                # A version goes with what names it, too; it is not counted.
+                self._ledger.in_hand -= 1
+                self._builder.add_version(part)
 
     def _announce(self, now: int) -> None:
         """Say which calls are running that have been for a moment; at the end, all that are."""

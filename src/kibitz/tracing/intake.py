@@ -13,10 +13,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from kibitz.base.evaluations import EvaluationPart
-from kibitz.base.records import FeedbackPart, ObjectPart
+from kibitz.base.records import CallPart, FeedbackPart, ObjectPart
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard
 from kibitz.tracing.recording import Recording
+
+Part = CallPart | FeedbackPart | EvaluationPart | ObjectPart
 
 
 class Intake:
@@ -27,7 +29,7 @@ class Intake:
         settings: how much it may hold.
         start: called with the first that comes in.
         """
-        self.queue: deque[Recording | FeedbackPart | EvaluationPart | ObjectPart] = deque()
+        self.queue: deque[Recording | Part] = deque()
         self.held = 0
         """Open calls, which have left the queue and still count."""
         # Not an event: a signal handler may ring in the middle of a ring, and an event's lock is not one to take twice.
@@ -71,8 +73,8 @@ class Intake:
         recording.size += size
         return True
 
-    def put_part(self, part: FeedbackPart | EvaluationPart | ObjectPart) -> bool:
-        """Take a feedback, an evaluation or a version; False where the queue is full."""
+    def put_part(self, part: Part) -> bool:
+        """Take what is ready to be sent; False where the queue is full."""
         if self.closed or len(self.queue) + self.held >= self._max_calls:
             self._refuse()
             return False

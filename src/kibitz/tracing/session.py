@@ -202,6 +202,20 @@ class Session:
             guard.note(error, "keeping an evaluation")
             return False
 
+    def keep(self, part: CallPart) -> bool:
+        """Take a call that was recorded elsewhere and has ended; False where it is lost, which is counted."""
+        return self._exporter_now.intake.put_part(part)
+
+    @property
+    def redaction(self) -> redactions.Redaction:
+        """What counts as a secret here."""
+        return self._exporter_now.redaction
+
+    @property
+    def waiting(self) -> int:
+        """How much waits to be sent."""
+        return len(self._exporter_now.intake.queue)
+
     def part_of(self, call: recording.Recording) -> CallPart:
         """A call that has ended, as it is sent; for those who held it while it ran."""
         return self._exporter_now.part_of(call)
