@@ -1,0 +1,154 @@
+"""The door to httpx: clients whose answers are bounded, in size and in time as a whole, and that are closed.
+
+httpx bounds the time between two pieces of an answer, not the time of all of them, and reads as much as is sent. A
+service that drips, or sends without end, is cut off here. No redirect is followed: a key and what is judged go to
+nobody but whom they are for. Proxies and certificates of the environment are used as httpx does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+import httpx
+
+from kibitz.base import clock
+
+MAX_ANSWER_BYTES = 32 << 20
+_UNTIL = "kibitz.until_ns"
+_CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+
+
+class TooLong(httpx.ReadError):
+    """An answer is larger than what is read."""
+
+
+class _Bounds:
+    """How much of one answer may still come, and until when."""
+
+    def __init__(self, request: httpx.Request) -> None:
+        self._until_ns: int | None = request.extensions.get(_UNTIL)
+        self._left = MAX_ANSWER_BYTES
+
+    def check(self, piece: bytes) -> bytes:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise TooLong(f"the answer has more than {MAX_ANSWER_BYTES:,} bytes")
+        if self._until_ns is not None and clock.monotonic_ns() > self._until_ns:
+            raise httpx.ReadTimeout("the whole answer did not come in time")
+        return piece
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, stream: Any, bounds: _Bounds) -> None:
+        self._stream, self._bounds = stream, bounds
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            yield self._bounds.check(piece)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncStream(httpx.AsyncByteStream):
+    def __init__(self, stream: Any, bounds: _Bounds) -> None:
+        self._stream, self._bounds = stream, bounds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            yield self._bounds.check(piece)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _begin(request: httpx.Request) -> None:
+    read_s: float | None = request.extensions.get("timeout", {}).get("read")
+    if read_s is not None:
+        until = clock.monotonic_ns() + int(read_s * 1e9)
+        request.extensions = {**request.extensions, _UNTIL: until}
+
+
+async def _abegin(request: httpx.Request) -> None:
+    _begin(request)
+
+
+def _bound(response: httpx.Response) -> None:
+    response.stream = _Stream(response.stream, _Bounds(response.request))
+
+
+async def _abound(response: httpx.Response) -> None:
+    response.stream = _AsyncStream(response.stream, _Bounds(response.request))
+
+
+def client() -> httpx.Client:
+    """A client for any number of threads."""
+    return httpx.Client(
+        limits=_CONNECTIONS, event_hooks={"request": [_begin], "response": [_bound]}
+    )
+
+
+def aclient() -> httpx.AsyncClient:
+    """A client for the tasks of one event loop."""
+    return httpx.AsyncClient(
+        limits=_CONNECTIONS, event_hooks={"request": [_abegin], "response": [_abound]}
+    )
+
+
+class _Closes(Protocol):
+    def close(self) -> object: ...
+
+
+S = TypeVar("S", bound=_Closes)
+A = TypeVar("A")
+
+
+class Clients(Generic[S, A]):
+    """The clients of one judge: one for threads, made anew after a fork, and one for each event loop.
+
+    They are made when they are first needed and closed by themselves: that of threads with the judge or at the end of
+    the program, that of a loop when the loop ends.
+    """
+
+    def __init__(self, make: Callable[[], S], amake: Callable[[], A]) -> None:
+        self._make, self._amake = make, amake
+        self._lock = threading.Lock()
+        """Protects the two that follow."""
+        self._made: S | None = None
+        self._owner = 0
+        self._by_loop: dict[asyncio.AbstractEventLoop, tuple[A, AsyncGenerator[None]]] = {}
+
+    def get(self) -> S:
+        """The client of threads."""
+        with self._lock:
+            if self._made is None or self._owner != os.getpid():
+                self._made, self._owner = self._make(), os.getpid()
+                weakref.finalize(self, self._made.close)
+            return self._made
+
+    async def aget(self) -> A:
+        """The client of the running loop."""
+        loop = asyncio.get_running_loop()
+        for each in [each for each in self._by_loop if each.is_closed()]:
+            self._by_loop.pop(each, None)
+        if loop not in self._by_loop:
+            made = self._amake()
+            held = _held(made)
+            self._by_loop[loop] = (made, held)
+            # A loop that ends closes its asynchronous generators (`shutdown_asyncgens`), and with this one the client:
+            # nothing else says to a library that a loop ends.
+            await anext(held)
+        return self._by_loop[loop][0]
+
+
+async def _held(client: Any) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        close = getattr(client, "close", None) or client.aclose
+        await close()
