@@ -1,6 +1,6 @@
 // The record: places by keys, selectors copied and tried, and what is large fetched when it is unfolded.
 
-import { fetchPart, sayTimes, toast } from "./parts.js";
+import { fetchPart, sayTimes, swapPart, toast, visit } from "./parts.js";
 
 const tree = () => document.querySelector(".places-tree");
 const seen = (row) => row.offsetParent !== null;
@@ -63,18 +63,29 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// Trying a place fills the box and shows what it gives, without leaving the place.
-document.addEventListener("click", (event) => {
-  const link = event.target.closest(".place-tools a, #selected a[href*='select=']");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button || !window.htmx) return;
-  event.preventDefault();
+// Trying a selector shows what it gives, without leaving the place; the address says which one.
+
+async function tryOut(text) {
   const form = document.getElementById("select-form");
-  form.elements.select.value = new URL(link.href).searchParams.get("select");
-  form.requestSubmit();
+  form.elements.select.value = text;
+  const url = `${form.getAttribute("action")}?${new URLSearchParams({ select: text })}`;
+  const found = await swapPart(url, "selected");
+  if (!found) return;
+  visit(url, false);
+  found.scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "select-form") return;
+  event.preventDefault();
+  tryOut(event.target.elements.select.value.trim());
 });
 
-document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target.id === "selected") document.getElementById("selected")?.scrollIntoView({ block: "nearest" });
+document.addEventListener("click", (event) => {
+  const link = event.target.closest(".place-tools a, #selected a[href*='select=']");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  tryOut(new URL(link.href).searchParams.get("select"));
 });
 
 // What is large comes when it is unfolded.
