@@ -35,6 +35,12 @@ def to_polars(table: pyarrow.Table) -> polars.DataFrame:
     return found
 
 
+def pandas_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pandas.DataFrame:
+    """Rows of any values as pandas has them, with these columns; raises `MissingExtra` where that is not installed."""
+    found: Any = _library("pandas").DataFrame(list(rows), columns=list(columns))
+    return found
+
+
 def table(columns: Mapping[str, Sequence[Any]]) -> pyarrow.Table:
     """Columns as a table. What is of several kinds becomes JSON text, so that nothing is lost.
 

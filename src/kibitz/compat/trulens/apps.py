@@ -1,0 +1,92 @@
+"""TruLens' app wrappers over `kibitz.App`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kibitz.apps.app import App
+from kibitz.base.errors import UsageError
+
+AppDefinition = App
+_SAYS_NOTHING = frozenset(
+    {
+        "connector",
+        "initial_app_loader",
+        "record_ingest_mode",
+        "session",
+        "tru",
+    }
+)
+
+
+def options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of TruLens' wrappers as those of `kibitz.App`."""
+    found = {name: value for name, value in given.items() if name not in _SAYS_NOTHING}
+    app_id = found.pop("app_id", None)
+    if app_id is not None:
+        warnings.warn(
+            "app_id is worked out of app_name and app_version; it is taken for the name",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        found.setdefault("app_name", app_id)
+    unchecked = [found.pop(name, False) for name in ("selector_nocheck", "selectors_nocheck")]
+    found.pop("selector_check_warning", None)
+    if any(unchecked):
+        found.setdefault("selectors_check", "off")
+    if found.get("tags") == "-":
+        del found["tags"]
+    feedbacks = found.get("feedbacks")
+    if feedbacks is None:
+        found.pop("feedbacks", None)
+    return found
+
+
+class TruWrapperApp:
+    """A function as an object with the method that TruLens records it by."""
+
+    def __init__(self, call_fn: Callable[..., Any]) -> None:
+        self._call_fn = call_fn
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call_fn(*args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+
+class TruApp(App):
+    """Any object: its methods that are marked with `instrument`, or its public ones."""
+
+    def __init__(self, app: Any, **given: Any) -> None:
+        found = options(given)
+        named = found.pop("methods_to_instrument", None)
+        if named is not None:
+            found["methods"] = list(named)
+        super().__init__(app, **found)
+
+    @property
+    def feedback_definitions(self) -> list[str]:
+        """The digests of the feedback functions that judge its records."""
+        return [each.definition.id for each in self.feedbacks]
+
+
+class TruBasicApp(TruApp):
+    """A function from text to text, recorded as `_call` of an app."""
+
+    def __init__(
+        self,
+        text_to_text: Callable[..., Any] | None = None,
+        app: TruWrapperApp | None = None,
+        **given: Any,
+    ) -> None:
+        if (text_to_text is None) == (app is None):
+            raise UsageError("TruBasicApp takes either text_to_text or app")
+        wrapped = TruWrapperApp(text_to_text) if text_to_text is not None else app
+        super().__init__(wrapped, **{"main_method": "_call", "methods": ["_call"], **given})
+
+
+class TruCustomApp(TruApp):
+    """An object of a class of one's own, whose methods are marked with `instrument`."""
