@@ -55,11 +55,11 @@ _SHARE = re.compile(rf"share:(>=|<=|==|!=|>|<)({_NUMBER})")
 class Aggregator:
     """One or several ways to make one number of many; immutable."""
 
-    __slots__ = ("_each", "_is_one", "value")
+    __slots__ = ("_each", "_one", "value")
 
     def __init__(self, each: Mapping[str, tuple[Any, Aggregate]], *, is_one: bool) -> None:
         self._each = each
-        self._is_one = is_one
+        self._one = next(iter(each.values()))[1] if is_one else None
         described = {name: said for name, (said, _) in each.items()}
         self.value: Any = next(iter(described.values())) if is_one else {"several": described}
         """It as JSON; `load` gives the same again."""
@@ -79,9 +79,9 @@ class Aggregator:
             NotAScore: a function gave something else.
             Exception: whatever a function raises.
         """
+        if self._one is not None:
+            return _score(self._one(values))
         found = {name: _score(func(values)) for name, (_, func) in self._each.items()}
-        if self._is_one:
-            return next(iter(found.values()))
         flat: dict[str, float] = {}
         for name, score in found.items():
             if isinstance(score, dict):

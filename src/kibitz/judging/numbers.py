@@ -56,6 +56,9 @@ def score(value: Any) -> Score:
     Raises:
         NotAScore: it is none of these.
     """
+    if type(value) is float or type(value) is int:
+        # The commonest by far.
+        return number(value)
     if isinstance(value, Mapping):
         named = cast("Mapping[Any, Any]", value)
         if not named:

@@ -16,8 +16,8 @@ import msgspec
 MAX_GAP: Final = 1000
 """How far beyond the end of a list something can be put."""
 _SHOWN = 12
-_LIST, _MAPPING, OBJECT, _PLAIN = range(4)
-kinds: dict[type, int] = {list: _LIST, tuple: _LIST, dict: _MAPPING}
+LIST, MAPPING, OBJECT, _PLAIN = range(4)
+kinds: dict[type, int] = {list: LIST, tuple: LIST, dict: MAPPING}
 """How classes that were met are looked into."""
 _MAX_KINDS = 2000
 METHODS = frozenset({MethodType, BuiltinMethodType, MethodWrapperType})
@@ -28,22 +28,22 @@ def is_list(value: object) -> bool:
     """Whether a value has elements by position; texts do not."""
     kind = type(value)
     found = kinds.get(kind)
-    return (_kind(kind) if found is None else found) == _LIST
+    return (kind_of(kind) if found is None else found) == LIST
 
 
 def is_mapping(value: object) -> bool:
     """Whether a value has entries by key."""
     kind = type(value)
     found = kinds.get(kind)
-    return (_kind(kind) if found is None else found) == _MAPPING
+    return (kind_of(kind) if found is None else found) == MAPPING
 
 
 def member(value: object, name: str) -> Any:
     """An entry of a mapping or an attribute of an object; LookupError where there is none."""
     kind = kinds.get(type(value))
     if kind is None:
-        kind = _kind(type(value))
-    if kind == _MAPPING:
+        kind = kind_of(type(value))
+    if kind == MAPPING:
         return cast("Any", value)[name]
     if kind != OBJECT or name[:2] == "__":
         raise LookupError(name)
@@ -58,7 +58,8 @@ def members(values: Iterable[Any], name: str) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for at, value in enumerate(values):
         try:
-            if is_list(value):
+            kind = kinds.get(type(value))  # pyright: ignore[reportUnknownArgumentType] any
+            if kind == LIST or (kind is None and is_list(value)):
                 found += [(f"[{at}]{below}", each) for below, each in members(value, name)]
             else:
                 found.append((f"[{at}]", member(value, name)))
@@ -168,7 +169,7 @@ def keys(value: Any) -> list[Any] | None:
 
 
 def _is_object(value: object) -> bool:
-    return _kind(type(value)) == OBJECT
+    return kind_of(type(value)) == OBJECT
 
 
 def shown(value: Any, limit: int = 60) -> str:
@@ -209,19 +210,20 @@ def _article(value: Any) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-def _kind(kind: type[Any]) -> int:
+def kind_of(kind: type[Any]) -> int:
+    """How values of a class are looked into: LIST, MAPPING, OBJECT, or not at all."""
     found = kinds.get(kind)
     if found is not None:
         return found
     if issubclass(kind, Mapping):
-        found = _MAPPING
+        found = MAPPING
     elif issubclass(kind, _SCALARS):
         found = _PLAIN
     elif hasattr(kind, "_fields") and issubclass(kind, tuple):
         # Fields by name are what a named tuple is for; positions of it can be had of a list.
         found = OBJECT
     elif issubclass(kind, Sequence):
-        found = _LIST
+        found = LIST
     else:
         found = OBJECT
     if len(kinds) < _MAX_KINDS:

@@ -56,32 +56,35 @@ class Member:
                 return (member(value, name),)
 
             return last
-        then = rest
+        then, kinds, as_mapping = rest, places.kinds, places.MAPPING
 
         def get(value: Any) -> Iterable[Any]:
-            if type(value) is dict:
-                return then(cast("dict[Any, Any]", value)[name])
+            kind = kinds.get(type(value))  # pyright: ignore[reportUnknownArgumentType] of any value
+            if kind == as_mapping:
+                return then(value[name])
             if places.is_list(value):
                 found = places.members(value, name)
-                return (
-                    then(found[0][1])
-                    if len(found) == 1
-                    else chain.from_iterable(then(each) for _, each in found)
-                )
+                if len(found) == 1:
+                    return then(found[0][1])
+                return chain.from_iterable(then(each) for _, each in found)
             return then(member(value, name))
 
         return get
 
     def tracer(self, rest: Tracer) -> Tracer:
         name, suffix, member = self.name, str(self), places.member
+        kinds, as_mapping = places.kinds, places.MAPPING
 
         def trace(value: Any, place: str) -> Iterable[tuple[str, Any]]:
-            if type(value) is dict:
-                return rest(cast("dict[Any, Any]", value)[name], place + suffix)
+            kind = kinds.get(type(value))  # pyright: ignore[reportUnknownArgumentType] of any value
+            if kind == as_mapping:
+                return rest(value[name], place + suffix)
             if places.is_list(value):
-                return chain.from_iterable(
-                    rest(found, place + at + suffix) for at, found in places.members(value, name)
-                )
+                found = places.members(value, name)
+                if len(found) == 1:
+                    at, each = found[0]
+                    return rest(each, f"{place}{at}{suffix}")
+                return chain.from_iterable(rest(each, f"{place}{at}{suffix}") for at, each in found)
             return rest(member(value, name), place + suffix)
 
         return trace
