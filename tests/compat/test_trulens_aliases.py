@@ -6,6 +6,7 @@ import importlib
 import sys
 
 import pytest
+
 from kibitz.base.errors import UsageError
 from kibitz.compat.trulens import aliases, names
 

@@ -35,20 +35,23 @@ class TruLlama:
     def __new__(cls, app: Any, **given: Any) -> Any:
         from kibitz.apps import llamaindex
 
+        del app  # what runs in its blocks is recorded, whatever it is run by
         found = options(given)
         found.pop("selectors_check", None)
-        return llamaindex.Recorder(app, **found)
+        return llamaindex.Recorder(**found)
 
     @staticmethod
     def select_source_nodes(app: Any = None) -> Lens:
         """Where the source nodes of an answer are."""
         from kibitz.apps import llamaindex
 
-        return llamaindex.select_source_nodes(app)
+        del app
+        return llamaindex.select_source_nodes()
 
     @staticmethod
     def select_context(app: Any = None) -> Lens:
         """Where the texts of the source nodes of an answer are."""
         from kibitz.apps import llamaindex
 
-        return llamaindex.select_context(app)
+        del app
+        return llamaindex.select_context()
