@@ -92,6 +92,26 @@ class Runs:
         with self._changing:
             self._open[run_id] = _Open(None if above is None else above.call, None, False)
 
+    def knows(self, run_id: Any) -> bool:
+        """Whether a run has begun here and not ended."""
+        return run_id in self._open
+
+    def is_first(self, run_id: Any) -> bool:
+        """Whether a run is part of no other call."""
+        open_ = self._open.get(run_id)
+        call = None if open_ is None else open_.call
+        return isinstance(call, Recording) and call.parent is None
+
+    def leave(self, run_id: Any) -> Recording | Scope | None:
+        """Go on to what is no part of a run that has not ended; gives its call."""
+        open_ = self._open.get(run_id)
+        if open_ is None:
+            return None
+        if open_.is_current and CURRENT.get() is open_.call:
+            CURRENT.set(open_.before)
+        open_.is_current = False
+        return open_.call
+
     def tell(self, run_id: Any, summary: Mapping[str, Any]) -> None:
         """Add numbers about a run that has not ended."""
         open_ = self._open.get(run_id)

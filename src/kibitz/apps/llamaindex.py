@@ -1,0 +1,284 @@
+"""LlamaIndex: engines, retrievers, models and tools as calls, through LlamaIndex's own instrumentation.
+
+    from kibitz.apps.llamaindex import Recorder, select_context
+
+    recorder = Recorder(app_name="support", feedbacks=[
+        Feedback(judge.relevance).on_input().on(select_context())])
+
+    with recorder as recording:
+        engine.query("How?")
+
+A span is the call `<class>.<method>`, as `VectorIndexRetriever.retrieve`; those of private methods are passed over. What
+runs in the block is recorded, or everything after `recorder.attach()`. The answer of an engine that streams is
+recorded when its `response_gen` has been read.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from kibitz.apps import recorder, recordings, runs
+from kibitz.apps.recordings import Recordings
+from kibitz.base.errors import MissingExtra
+from kibitz.judging.lenses import Lens
+from kibitz.judging.select import Select
+from kibitz.tracing import guard, recording
+from kibitz.tracing.recording import Active
+
+try:
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.base.llms.base import BaseLLM
+    from llama_index.core.base.response.schema import Response, StreamingResponse
+    from llama_index.core.instrumentation import (
+        get_dispatcher,  # pyright: ignore[reportPrivateImportUsage] its documented place
+    )
+    from llama_index.core.instrumentation.span import BaseSpan
+    from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
+    from llama_index.core.tools.types import BaseTool
+    from pydantic import PrivateAttr
+except ImportError as error:
+    raise MissingExtra(
+        "llama-index-core is not installed, which kibitz.apps.llamaindex records: pip install llama-index-core"
+    ) from error
+
+if TYPE_CHECKING:
+    import inspect
+
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (BaseRetriever, "retriever"),
+    (BaseLLM, "llm"),
+    (BaseEmbedding, "embedding"),
+    (BaseTool, "tool"),
+)
+_COUNTS = {
+    "prompt_tokens": "input_tokens",
+    "input_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "output_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+}
+
+
+class Recorder(recorder.Recorder):
+    """Records what LlamaIndex runs in its blocks, and has the records judged.
+
+    Args:
+        options: as of `kibitz.App`: `app_name`, `app_version`, `feedbacks`, `feedback_mode`, `tags`, `metadata`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.runs = runs.Runs(self.identity.attributes, self.begin_record)
+        self._handler = _Handler(self)
+        self._holding = 0
+        self._changing = threading.Lock()
+
+    def attach(self) -> None:
+        """Record everything that LlamaIndex runs in this process from now on, also outside of blocks."""
+        self._handler.everywhere = True
+        self._hold(1)
+
+    def detach(self) -> None:
+        """Record what runs in blocks only."""
+        if self._handler.everywhere:
+            self._handler.everywhere = False
+            self._hold(-1)
+
+    def _hold(self, more: int) -> None:
+        with self._changing:
+            dispatcher: Any = get_dispatcher()
+            handlers: list[Any] = dispatcher.span_handlers
+            self._holding += more
+            known = any(each is self._handler for each in handlers)
+            if self._holding and not known:
+                handlers.append(self._handler)
+            elif not self._holding and known:
+                handlers[:] = [each for each in handlers if each is not self._handler]
+
+    def __enter__(self) -> Recordings:
+        self._hold(1)
+        return super().__enter__()
+
+    def __exit__(self, *problem: object) -> None:
+        super().__exit__(*problem)
+        self._hold(-1)
+
+    async def __aenter__(self) -> Recordings:
+        self._hold(1)
+        return await super().__aenter__()
+
+    async def __aexit__(self, *problem: object) -> None:
+        await super().__aexit__(*problem)
+        self._hold(-1)
+
+    def with_record(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        self._hold(1)
+        try:
+            return super().with_record(func, *args, **kwargs)
+        finally:
+            self._hold(-1)
+
+    async def awith_record(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        self._hold(1)
+        try:
+            return await super().awith_record(func, *args, **kwargs)
+        finally:
+            self._hold(-1)
+
+
+def select_source_nodes() -> Lens:
+    """The nodes that an engine's answer is from, with their scores: `Select.RecordRets.source_nodes[:]`."""
+    return Select.RecordRets.source_nodes[:]
+
+
+def select_context() -> Lens:
+    """The texts of the nodes that an engine's answer is from."""
+    return select_source_nodes().node.text
+
+
+class _Handler(BaseSpanHandler[BaseSpan]):
+    """Hands the spans of a dispatcher to a recorder, and keeps none."""
+
+    everywhere: bool = False
+    _recorder: Any = PrivateAttr()
+    _streams: set[str] = PrivateAttr(default_factory=set[str])
+
+    def __init__(self, owner: Recorder) -> None:
+        super().__init__()
+        self._recorder = owner
+
+    def _wanted(self, parent_id: str | None) -> bool:
+        owner: Recorder = self._recorder
+        return self.everywhere or owner.runs.knows(parent_id) or bool(recordings.opened(owner))
+
+    def new_span(
+        self,
+        id_: str,
+        bound_args: inspect.BoundArguments,
+        instance: Any = None,
+        parent_span_id: str | None = None,
+        tags: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        try:
+            if not self._wanted(parent_span_id):
+                return
+            name = id_.partition("-")[0]
+            owner: Recorder = self._recorder
+            if name.rpartition(".")[2].startswith("_") and not name.endswith("__call__"):
+                owner.runs.skip(id_, parent_span_id)
+                return
+            component, _, method = name.rpartition(".")
+            owner.runs.begin(
+                id_,
+                parent_span_id,
+                name=runs.place(component or "functions", method),
+                kind=_kind(instance),
+                inputs=_inputs(bound_args.arguments),
+            )
+        except Exception as problem:  # noqa: BLE001 the guard of the recording path
+            guard.note(problem)
+
+    def prepare_to_exit_span(
+        self,
+        id_: str,
+        bound_args: inspect.BoundArguments,
+        instance: Any = None,
+        result: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        owner: Recorder = self._recorder
+        try:
+            owner.runs.tell(id_, _summary(instance, result))
+            if isinstance(result, StreamingResponse) and owner.runs.is_first(id_):
+                _read_later(owner.runs, id_, result)
+                return
+        except Exception as problem:  # noqa: BLE001 the guard of the recording path
+            guard.note(problem)
+        owner.runs.end(id_, result)
+
+    def prepare_to_drop_span(
+        self,
+        id_: str,
+        bound_args: inspect.BoundArguments,
+        instance: Any = None,
+        err: BaseException | None = None,
+        **kwargs: Any,
+    ) -> None:
+        owner: Recorder = self._recorder
+        owner.runs.end(id_, None, err or RuntimeError("the span was dropped"))
+
+
+def _read_later(known: runs.Runs, id_: str, response: StreamingResponse) -> None:
+    """End a run when its answer has been read."""
+    given: Any = response.response_gen
+    if given is None:
+        known.end(id_, response)
+        return
+    call = known.leave(id_)
+
+    def read() -> Generator[Any]:
+        parts: list[str] = []
+        failed: BaseException | None = None
+        try:
+            while True:
+                with Active(call):
+                    part = next(given, recording.NOTHING)
+                if part is recording.NOTHING:
+                    return
+                parts.append(str(part))
+                yield part
+        except BaseException as problem:
+            failed = None if isinstance(problem, GeneratorExit) else problem
+            raise
+        finally:
+            answer = Response("".join(parts), response.source_nodes, response.metadata)
+            known.end(id_, answer, failed)
+
+    response.response_gen = cast("Any", read())
+
+
+def _kind(instance: Any) -> str:
+    return next((kind for known, kind in _KINDS if isinstance(instance, known)), "chain")
+
+
+def _inputs(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name in ("kwargs", "kwds") and isinstance(value, dict):
+            found.update(cast("dict[str, Any]", value))
+        elif name == "args" and isinstance(value, tuple):
+            given = cast("tuple[Any, ...]", value)
+            found.update({"input": given[0]} if len(given) == 1 else {"args": given})
+        elif name != "self":
+            # What was asked, rather than the bundle that it is passed on in.
+            found[name] = getattr(value, "query_str", value)
+    return found
+
+
+def _summary(instance: Any, result: Any) -> dict[str, Any]:
+    """Tokens, as models of LlamaIndex give them beside their answer or in the raw one."""
+    if not isinstance(instance, BaseLLM):
+        return {}
+    raw: Any = getattr(result, "raw", None)
+    told = _get(raw, "usage")
+    further: Any = getattr(result, "additional_kwargs", None) or {}
+    counts: dict[str, int] = {}
+    for source in (further, told):
+        for name, ours in _COUNTS.items():
+            value = _get(source, name)
+            if isinstance(value, int):
+                counts[ours] = value
+    if not counts:
+        return {}
+    model = str(instance.metadata.model_name or "unknown")
+    return {"usage": {model: counts}}
+
+
+def _get(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).get(name)
+    return getattr(value, name, None)
