@@ -17,6 +17,8 @@ from kibitz.base.evaluations import EvaluationQuery, NewRule
 from kibitz.base.records import CallPart
 from kibitz.base.spending import Spend
 from kibitz.query.nodes import ColumnField, Compare, In
+from kibitz.storage import sqlite
+from kibitz.storage.sqlite import planning
 from kibitz.storage.sqlite.evaluations import SqliteEvaluations
 
 OTHER = evaluating.definition("other")
@@ -128,6 +130,10 @@ def test_a_day_has_so_many_evaluations_and_the_rest_is_counted(store, clock):
     hold(store)
     rule = store.rules.get(PROJECT, "nightly")
     assert (rule.today, rule.left_out_today) == (5, 3)
+    ends(store, "later")
+    hold(store)
+    rule = store.rules.get(PROJECT, "nightly")
+    assert (rule.today, rule.left_out_today) == (5, 5)
 
     clock(86_400)
     rule = store.rules.get(PROJECT, "nightly")
@@ -135,6 +141,27 @@ def test_a_day_has_so_many_evaluations_and_the_rest_is_counted(store, clock):
     ends(store, "e")
     hold(store)
     assert wanted(store, name="other")[-1] == "e"
+
+
+def test_two_that_look_at_the_same_calls_count_them_once(store, monkeypatch):
+    keep(store, per_day=1)
+    ends(store, "a", "b")
+    among, looked_at = planning.among, []
+    other = sqlite.open_store(store.path.parent)
+
+    def meanwhile(*given: Any) -> list[int]:
+        if not looked_at:
+            looked_at.append(0)
+            looked_at.append(other.evaluations.want_by_rules())
+        return among(*given)
+
+    monkeypatch.setattr(planning, "among", meanwhile)
+    looked_at.append(store.evaluations.want_by_rules())
+
+    rule = store.rules.get(PROJECT, "nightly")
+    other.close()
+    assert looked_at == [0, 2, 0]
+    assert (rule.today, rule.left_out_today) == (1, 1)
 
 
 def test_no_more_is_begun_on_a_day_on_which_the_money_was_spent(store, clock):

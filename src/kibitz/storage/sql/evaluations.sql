@@ -123,7 +123,7 @@ WHERE state = 1 AND run IN (SELECT value FROM json_each(?2)) RETURNING run
 
 -- name: rules_out_of_money
 -- The rules that have spent on this day what they may.
-SELECT d.rule FROM rules r JOIN rule_days d ON d.rule = r.rule AND d.day = ?
+SELECT d.rule FROM rules r CROSS JOIN rule_days d ON d.rule = r.rule AND d.day = ?
 WHERE r.usd_per_day IS NOT NULL AND d.spent >= r.usd_per_day * 1e9
 
 -- name: projects_by_name
