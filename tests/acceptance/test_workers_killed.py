@@ -42,7 +42,7 @@ class Load:
         while not self._stop.is_set():
             working.add_calls(self._store, ["because"] * 20, first=self.calls)
             self.calls += 20
-            self._stop.wait(0.1)
+            self._stop.wait(0.2)
 
     def stop(self):
         self._stop.set()
@@ -82,7 +82,7 @@ def test_every_wanted_evaluation_ends_exactly_once(tmp_path, place):
         last = working.WorkerProcess(
             folder if server is None else server.url, *LEASE, "--until-idle"
         )
-        last.end(expected=None)
+        last.end(expected=None, timeout_s=60 + 5 * KILLING_S)
 
         counts = working.statuses(store)
         assert kills > 2

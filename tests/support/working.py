@@ -172,13 +172,14 @@ class WorkerProcess:
         self.process.kill()
         self.end(expected=None)
 
-    def end(self, expected: int | None = 0) -> dict[str, Any]:
+    def end(self, expected: int | None = 0, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """Wait until it ends; gives its last event. One that does not end is killed and the test fails."""
         try:
-            self.process.wait(TIMEOUT_S)
+            self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise AssertionError(f"the worker did not end; {self.events[-5:]}") from None
+            self.process.wait()
+            raise AssertionError(f"the worker did not end; {self.events[-1:]}") from None
         finally:
             self._reader.join(5)
             assert self.process.stderr is not None

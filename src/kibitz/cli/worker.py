@@ -194,7 +194,8 @@ class _Shown:
 
     def _progress(self, told: Told) -> None:
         assert told.total is not None
-        said = f"{_counts(told.total)}, {told.running or 0} running"
+        left = "" if told.left is None else f", {told.left:,} left"
+        said = f"{_counts(told.total)}, {told.running or 0} running{left}"
         if self._live:
             sys.stderr.write(f"\r{said.ljust(self._width)}")
             sys.stderr.flush()

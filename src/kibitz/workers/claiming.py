@@ -65,9 +65,11 @@ class Claimer:
         self._name = name
         self._options = options
         self._make_record = make_record
+        self.projects: set[str] = set()
+        """Of which something was claimed."""
 
     def claim(self) -> int:
-        """Claim a batch and have it done; gives how many runs it was.
+        """Claim a batch and have it done; gives how many runs that are.
 
         Raises:
             KibitzError: the store cannot be asked now; what was claimed is given back.
@@ -83,13 +85,14 @@ class Claimer:
             except_definitions=full,
         )
         waiting = {claim.run_id: claim for claim in self._without_suspects(claims)}
+        kept = len(waiting)
         try:
             self._load(waiting)
         except KibitzError:
             self._board.stored(waiting)
             self._evaluations.release(list(waiting))
             raise
-        return len(claims)
+        return kept
 
     def release(self, jobs: Sequence[Job]) -> None:
         """Give back what was not begun."""
@@ -98,19 +101,23 @@ class Claimer:
             self._evaluations.release([job.claim.run_id for job in jobs])
 
     def _without_suspects(self, claims: list[Claim]) -> list[Claim]:
-        """Give back what was begun before and was not finished, beyond a few at once.
+        """Give back what was begun before and was not seen to end, beyond a few at once.
 
-        One of them may be what ended a worker; the others that it had must not share its fate until the last attempt.
-        So each further attempt is made in a smaller company, and the last one nearly alone.
+        One of them may be what ended a worker; the others that it had must not share its fate. So each further attempt
+        is made in a smaller company, and of those that have their last only one goes on at a time.
         """
-        if all(claim.attempt <= 1 for claim in claims):
+        suspects = {
+            claim.run_id
+            for claim in claims
+            if claim.attempt > 1 and not self._board.failed_here(claim.evaluation_id)
+        }
+        if not suspects:
             return claims
         held = self._board.attempts()
         kept: list[Claim] = []
         given_back: list[str] = []
         for claim in claims:
-            room = max(1, self._options.batch // 4 ** min(claim.attempt - 1, 15))
-            if claim.attempt > 1 and held[claim.attempt] >= room:
+            if claim.run_id in suspects and held[claim.attempt] >= self._company(claim.attempt):
                 given_back.append(claim.run_id)
             else:
                 held[claim.attempt] += 1
@@ -118,6 +125,12 @@ class Claimer:
         if given_back:
             self._evaluations.release(given_back)
         return kept
+
+    def _company(self, attempt: int) -> int:
+        """How many suspects of this attempt may go on at once."""
+        if attempt >= self._options.max_attempts:
+            return 1
+        return max(1, self._options.batch // 4 ** min(attempt - 1, 15))
 
     def _load(self, waiting: dict[str, Claim]) -> None:
         """Have claimed runs done, those of one record together and records in portions.
@@ -127,6 +140,7 @@ class Claimer:
         """
         by_project: dict[str, dict[str, list[Job]]] = {}
         for claim in tuple(waiting.values()):
+            self.projects.add(claim.project)
             loaded = self._definitions.get(claim.definition_ref)
             lane = self._board.lane(claim.definition_ref, loaded.name, loaded.judge)
             job = Job(claim, lane, None)

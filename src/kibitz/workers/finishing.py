@@ -141,6 +141,7 @@ class Finisher:
             return
         retry_in_s = None
         if outcome.retry_at is not None:
+            self._board.note_failed(claim.evaluation_id)
             retry_in_s = round((outcome.retry_at - clock.now()).total_seconds(), 1)
         self._tell(
             Told(

@@ -24,10 +24,14 @@ TOO_SLOW_NS = 100_000_000
 PROBE_NS = 50_000_000
 """A first run that takes longer shows that its lane is slow."""
 CHUNK = 128
+"""Quick runs that are taken at once at most, and …"""
+CHUNK_NS = 50_000_000
+"""… how long they are to take together."""
 LANES_AT_ONCE = 4
 """In all, so many times the runs of one lane may go on."""
 AHEAD_S = 2.0
 """Work for so long may wait in a slow lane; more is given back to others."""
+_REMEMBERED = 100_000
 _STREAK = 3
 _STREAK_AGAIN = 50
 
@@ -111,6 +115,7 @@ class Board:
         self._open: dict[str, Job] = {}
         """Of these, what has no outcome yet."""
         self._quick_busy = False
+        self._failed_here: set[str] = set()
 
     def lane(self, ref: str, name: str, judge: Judge) -> Lane:
         """The lane of a definition."""
@@ -153,7 +158,9 @@ class Board:
         chunk: list[Job] = []
         lanes = [each for each in self._lanes.values() if each.kind == "quick" and each.waiting]
         for lane in lanes:
-            for _ in range(min(len(lane.waiting), max(1, CHUNK // len(lanes)))):
+            # What is not quite that quick gets smaller chunks, so that others have their turn soon.
+            share = CHUNK_NS // max(int(lane.mean_ns), CHUNK_NS // CHUNK) // len(lanes)
+            for _ in range(min(len(lane.waiting), max(1, share))):
                 chunk.append(lane.waiting.popleft())
                 lane.running += 1
         return chunk
@@ -283,6 +290,21 @@ class Board:
         """How many of the runs that are held have which attempt."""
         with self.changed:
             return Counter(job.claim.attempt for job in self._held.values())
+
+    def note_failed(self, evaluation_id: str) -> None:
+        """Know of an evaluation to be tried again that it failed here, and ended no worker."""
+        with self.changed:
+            if len(self._failed_here) >= _REMEMBERED:
+                self._failed_here.clear()
+            self._failed_here.add(evaluation_id)
+
+    def failed_here(self, evaluation_id: str) -> bool:
+        """Whether the attempt before failed in this process. It is asked once: the next attempt may be other."""
+        with self.changed:
+            if evaluation_id not in self._failed_here:
+                return False
+            self._failed_here.discard(evaluation_id)
+            return True
 
     def going_on(self) -> int:
         """How many runs are begun."""

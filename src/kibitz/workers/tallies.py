@@ -61,6 +61,8 @@ class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_in_s: float | None = None
     running: int | None = None
     """Runs that go on now."""
+    left: int | None = None
+    """Evaluations that are wanted or run, of the projects that it works for; as of the last progress."""
     seconds: float | None = None
     """Since the worker started."""
     total: Tally | None = None
@@ -84,13 +86,22 @@ class Tallies:
             self.total.add(outcome, taken=taken)
             self.by_feedback.setdefault(name, Tally()).add(outcome, taken=taken)
 
-    def told(self, event: Event, *, running: int, seconds: float, message: str = "") -> Told:
+    def told(
+        self,
+        event: Event,
+        *,
+        running: int,
+        seconds: float,
+        message: str = "",
+        left: int | None = None,
+    ) -> Told:
         """Everything so far as an event."""
         with self._lock:
             return Told(
                 event=event,
                 message=message,
                 running=running,
+                left=left,
                 seconds=round(seconds, 3),
                 total=_copied(self.total),
                 by_feedback={name: _copied(each) for name, each in self.by_feedback.items()},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Iterable
 
 from kibitz.base import clock, ids
 from kibitz.base.errors import KibitzError
@@ -138,7 +139,6 @@ class Worker:
             if away_s:
                 away_s = 0.0
                 self._tell(Told(event="back", message="the store answers again"))
-            self._tell_progress()
             if did:
                 continue
             if self._options.until != "stopped" and self._is_over():
@@ -150,6 +150,7 @@ class Worker:
         looked = self._ask_rules()
         self._claimer.release(self._board.excess())
         claimed = self._claimer.claim() if self._has_room() else 0
+        self._tell_progress()
         return bool(claimed or looked)
 
     def _ask_rules(self) -> int:
@@ -184,9 +185,13 @@ class Worker:
         if self._options.until == "once":
             return True
         names = self._options.projects or [each.name for each in self._projects.list()]
-        return not any(
-            each.wanted or each.running
-            for name in names
+        return not self._left(names)
+
+    def _left(self, projects: Iterable[str]) -> int:
+        """How many evaluations of these projects have not ended."""
+        return sum(
+            each.wanted + each.running
+            for name in projects
             for each in self._evaluations.progress(name)
         )
 
@@ -199,7 +204,10 @@ class Worker:
         ended = self.tallies.total.ended + self.tallies.total.retried + running
         if ended != self._told_ended:
             self._told_ended = ended
-            self._tell(self.tallies.told("progress", running=running, seconds=self._elapsed_s()))
+            left = self._left(self._claimer.projects)
+            self._tell(
+                self.tallies.told("progress", running=running, seconds=self._elapsed_s(), left=left)
+            )
 
     def _elapsed_s(self) -> float:
         return (clock.monotonic_ns() - self._began_ns) / 1e9
