@@ -47,7 +47,8 @@ class EvaluationPart(
     """What one delivery says about an evaluation: that it is wanted (`none`), or what became of a run."""
 
     id: Id
-    """Of the run; the same again is the same. The judgement of a run that is done has this id."""
+    """Of the run; the same again is the same. The judgement of a run that is done has this id. An evaluation that is
+    wanted first (`none`) is called so."""
     definition_ref: RefText
     """`kibitz:///project/object/<name>:<digest>` of a version whose `$type` is `feedback_definition`."""
     call_id: Id
@@ -106,7 +107,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     wanted_at: datetime
     due_at: datetime | None = None
-    """When it may be begun (`none`), or when its lease ends (`running`)."""
+    """When it may be begun (`none`), or when its lease ends (`running`). None where it waits for its call to end."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     worker: str | None = None
@@ -161,7 +162,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     per_day: int | None = None
     """Evaluations of one UTC day at most."""
     usd_per_day: float | None = None
-    """No more are begun on a day on which this was spent."""
+    """No more are begun on a day on which this was spent: what is wanted already waits for the next."""
     active: bool = True
     author: str = ""
     created_at: datetime

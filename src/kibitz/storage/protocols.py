@@ -246,14 +246,16 @@ class Evaluations(Protocol):
             rule: in whose name.
 
         Raises:
-            NotFound: there is no such definition.
+            NotFound: there is no such project or definition.
+            UsageError: no definition is named, or a reference is none of a definition.
         """
         ...
 
     def want_by_rules(self, *, limit: int = 1000) -> int:
         """Hold calls that ended lately to the active rules of their projects; gives how many calls were looked at.
 
-        Any number of processes may do it at once; each call is looked at once.
+        Any number of processes may do it at once; each call counts once. A rule that cannot be asked any more is
+        passed over.
         """
         ...
 
@@ -300,7 +302,8 @@ class Evaluations(Protocol):
     def finish(self, project: str, outcomes: Sequence[RunOutcome]) -> list[str]:
         """Say what became of claimed runs, with their feedback, in one transaction; gives the runs that were taken.
 
-        A run whose lease went to somebody else is not taken; the same run again is taken and changes nothing.
+        A run whose lease went to somebody else, or whose call was deleted, is not taken; the same run again is taken
+        and changes nothing. A run that says what cannot be stored has failed, and its reason says why.
         """
         ...
 

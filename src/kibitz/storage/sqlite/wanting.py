@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kibitz.base import clock
-from kibitz.base.errors import QueryTimeout, UsageError
+from kibitz.base.errors import KibitzError, StorageDamaged, StorageFull, Unavailable
 from kibitz.base.evaluations import Rule, WantStep
 from kibitz.query import text_form
 from kibitz.query.nodes import ColumnField, Compare, Node
@@ -233,8 +233,10 @@ def _matching(
         with readers.reading() as connection:
             found = planning.among(connection, project, where, calls)
             rows = connection.execute(_SQL["ids_of_ended"], (json_list(found), project)).fetchall()
-    except (UsageError, QueryTimeout) as error:
-        # Of anything else the calls stay where they are, to be looked at again.
+    except (Unavailable, StorageFull, StorageDamaged):
+        # No fault of the rule: the calls stay where they are, to be looked at again.
+        raise
+    except KibitzError as error:
         _logger.warning(
             "rule %r of project %r is passed over: %s", said.name, said.project, error.message
         )
