@@ -13,7 +13,7 @@ import sys
 import time
 
 import pytest
-from judge_server import JudgeServer, Reply, in_turn
+from judge_server import JudgeServer, Reply
 
 from kibitz.base import spending
 from kibitz.base.errors import (

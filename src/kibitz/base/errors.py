@@ -193,6 +193,7 @@ class BudgetSpent(KibitzError):
     """The budget of an endpoint is spent, so the next request was not sent. Facts: `spent_usd`, `budget_usd`."""
 
     code = "budget_spent"
+    retriable: ClassVar[bool] = False
 
 
 class MissingExtra(KibitzError, ImportError):

@@ -66,7 +66,7 @@ def plain(said: object) -> Any:
     if isinstance(said, Mapping):
         by_family = cast("Mapping[str, Any]", said)
         return {family: plain(each) for family, each in by_family.items()}
-    return msgspec.to_builtins(read(said))
+    return [msgspec.to_builtins(each) for each in read(said)]
 
 
 def examples_from(

@@ -216,7 +216,8 @@ def read(completion: Any, prompt: Prompt, name: str) -> Answered[Said]:
         KibitzError: it is no chat completion.
     """
     choices: Any = getattr(completion, "choices", None)
-    if not choices:
+    message: Any = getattr(choices[0], "message", None) if choices else None
+    if message is None:
         trouble = getattr(completion, "error", None)
         if isinstance(trouble, dict):
             # Some services between us and the model say with 200 that it failed.
@@ -227,7 +228,6 @@ def read(completion: Any, prompt: Prompt, name: str) -> Answered[Said]:
         raise UsageError(
             f"{name} answered with what is no chat completion: {retrying.shorten(repr(completion))}; check base_url"
         )
-    message = choices[0].message
     usage: Any = getattr(completion, "usage", None)
     said = Said(
         text=text_of(message.content),

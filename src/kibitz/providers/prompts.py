@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -25,6 +26,8 @@ from kibitz.providers.scores import Scale
 
 _secret = secrets.token_bytes(32)
 _EXPECTED_OUTPUT_TOKENS = 200
+_UNSENDABLE = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which no request can carry."""
 _SHORTEST = 200
 """Texts inside of JSON are not cut below this many characters."""
 
@@ -200,20 +203,24 @@ def shown(value: Any, name: str, max_chars: int) -> str:
     """
     if value is None:
         raise UsageError(f"{name} is None: there is nothing to judge", field=name)
+    return cut(_UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", _written(value, max_chars)), max_chars)
+
+
+def _written(value: Any, max_chars: int) -> str:
     if isinstance(value, str):
-        return cut(value, max_chars)
+        return value
     if isinstance(value, list | tuple) and all(
         isinstance(each, str) for each in cast("Sequence[Any]", value)
     ):
         several = cast("Sequence[str]", value)
-        return cut("\n\n".join(f"[{n}] {text}" for n, text in enumerate(several, 1)), max_chars)
+        return "\n\n".join(f"[{n}] {text}" for n, text in enumerate(several, 1))
     plain = _plain(value)
     text = json.dumps(plain, ensure_ascii=False, indent=1)
     longest = max_chars
     while len(text) > max_chars and longest > _SHORTEST:
         longest = max(_SHORTEST, longest // 4)
         text = json.dumps(_with_short_texts(plain, longest), ensure_ascii=False, indent=1)
-    return cut(text, max_chars)
+    return text
 
 
 def _plain(value: Any) -> Any:
