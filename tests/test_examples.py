@@ -20,6 +20,7 @@ LEAVES = {
     "asking.py": ("acme/asking", {"my_model": 4, "my_scorer": 4}),
     "asynchronous.py": ("acme/async", {"look_up": 3, "compare": 1, "correct": 1}),
     "importing.py": ("acme/imported", {"answer": 2}),
+    "judging.py": ("acme/judging", {"retrieve": 3, "answer": 3}),
     "quickstart.py": ("acme/support-bot", {"retrieve": 3, "answer": 3, "grounded": 3}),
     "scorers.py": ("acme/scorers", {"summarise": 3, "short": 3, "coverage": 3}),
     "streaming.py": ("acme/streaming", {"answer": 1, "generate": 1, "shout": 4}),
@@ -73,3 +74,31 @@ def test_children_in_threads_and_tasks_belong_to_the_call_that_made_them(tmp_pat
         by_id = {call.id: call for call in page.items}
         parents = {by_id[call.parent_id or ""].op for call in page.items if call.op == child}
         assert parents == parent
+
+
+def test_a_worker_does_what_the_example_of_judging_wants(tmp_path: Path) -> None:
+    environment = {**os.environ, "KIBITZ_DATA": str(tmp_path / "data")}
+    for command in (
+        [str(FOLDER / "judging.py")],
+        ["-m", "kibitz.cli", "worker", "--until-idle", "--quiet"],
+    ):
+        subprocess.run([sys.executable, *command], env=environment, cwd=tmp_path, check=True)
+
+    store = sqlite.open_store(tmp_path / "data")
+    try:
+        asked = {
+            "project": "acme/judging",
+            "filter": {"op": "answer"},
+            "columns": ["inputs", "scores"],
+        }
+        calls = store.calls.query(json_form.parse_query(asked)).items
+    finally:
+        store.close()
+    found = {
+        call.inputs["question"]: {name: scores["output"] for name, scores in call.scores.items()}
+        for call in calls
+    }
+    assert found["How do I cancel?"]["runnable.grounded"] == 1
+    assert found["How do I cancel?"]["runnable.relevant"] == 0.125
+    # Nothing was retrieved: what is said then is not grounded, and there is nothing to be relevant.
+    assert found["Is there a discount?"] == {"runnable.grounded": 0, "runnable.brief": 1}

@@ -135,6 +135,15 @@ def test_named_columns_are_all_that_is_written(run: Run, folder: Path) -> None:
     }
 
 
+def test_columns_may_be_named_as_in_a_query(run: Run, folder: Path) -> None:
+    result = run(
+        "calls", "--data", str(folder), "--json", "--trace", "c03",
+        "--columns", "id,feedback.grounded.output.score",
+    )  # fmt: skip
+
+    assert json.loads(result.stdout) == {"id": "c03", SCORE: 0.25}
+
+
 def test_without_a_terminal_a_table_is_cells_between_tabs(run: Run, folder: Path) -> None:
     result = run(
         "calls", "--data", str(folder), "--sort", SCORE, "--limit", "2", "--columns", f"id,{SCORE}"

@@ -124,3 +124,8 @@ def test_local_loads_no_model_and_no_heavy_package() -> None:
     )
 
     assert run.stdout.strip() == "[]"
+
+
+def test_what_nothing_was_retrieved_for_is_not_grounded() -> None:
+    assert LOCAL.groundedness([], "Paris is in France.") == 0.0
+    assert LOCAL.groundedness([], "") == 1.0

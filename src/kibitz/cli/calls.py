@@ -15,7 +15,7 @@ from kibitz.base import clock, refs
 from kibitz.base.errors import QueryError, UsageError
 from kibitz.base.records import Call, CallStatus, View
 from kibitz.cli import moments, sources, tables
-from kibitz.query import json_form, nodes, text_form, views
+from kibitz.query import fields, json_form, nodes, text_form, views
 from kibitz.query.nodes import ALL_COLUMNS, CallQuery
 from kibitz.query.text_form import Parsed
 
@@ -102,7 +102,7 @@ def calls(
         project = sources.project_of(opened, project)
         parsed = _parse_text(opened, project, text)
         saved = None if view is None else opened.views.get(project, view)
-        spelled = _spelled(columns, saved)
+        spelled = [_in_full(opened, project, each) for each in _spelled(columns, saved)]
         shown = [tables.parse_column(each) for each in spelled]
         query = json_form.parse_query(
             {
@@ -212,6 +212,21 @@ def _parse_text(opened: sources.Reader, project: str, text: str | None) -> Parse
         yield from {each.type for each in opened.feedback.columns(project)}
 
     return text_form.parse(text or "", known_types=types(), now=clock.now())
+
+
+def _in_full(opened: sources.Reader, project: str, column: str) -> str:
+    """A column as fields are spelled, where it is written as in a query: `feedback.grounded.output`."""
+    try:
+        tables.parse_column(column)
+    except QueryError as unknown:
+        try:
+            parsed = _parse_text(opened, project, f"sort {column}")
+        except QueryError:
+            raise unknown from None
+        if len(parsed.sort) != 1:
+            raise
+        return fields.format(parsed.sort[0].field)
+    return column
 
 
 def _spelled(columns: str | None, saved: View | None) -> Sequence[str]:

@@ -95,9 +95,9 @@ class Overlap(Provider):
         self, source: str | Sequence[str], statement: str, share: float = 0.6
     ) -> tuple[float, dict[str, Any]]:
         """`groundedness`, and for each sentence which of its words the source does not have."""
-        there = {
-            _stem(each) for text in words.texts(source, "source") for each in words.content(text)
-        }
+        # Nothing was retrieved: that is a source too, and supports nothing.
+        texts = [] if isinstance(source, list) and not source else words.texts(source, "source")
+        there = {_stem(each) for text in texts for each in words.content(text)}
         found: list[dict[str, Any]] = []
         for sentence in words.sentences(words.text(statement, "statement")):
             said = words.content(sentence)
