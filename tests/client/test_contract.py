@@ -13,6 +13,7 @@ LOCAL_ONLY = {
     # These look into the file, or at the store as it is made.
     "test_back_filling_goes_in_steps_behind_a_cursor",
     "test_a_rule_whose_query_is_no_query_any_more_keeps_no_other_from_its_calls",
+    "test_two_that_look_at_the_same_calls_count_them_once",
     "test_deleting_calls_deletes_what_was_wanted_of_them",
 }
 

@@ -32,6 +32,14 @@ def _url(tmp_path: Path) -> Generator[str]:
         yield url
 
 
+@pytest.fixture(name="still", scope="module")
+def _still(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """A server that is only asked for what it refuses."""
+    with serving.server(tmp_path_factory.mktemp("data")) as url:
+        fill(url, name="other")
+        yield url
+
+
 def publish(url: str, value: dict[str, Any]) -> Answer:
     return send(url, api.DEFINITIONS, {"project": PROJECT, "value": value})
 
@@ -129,14 +137,14 @@ def test_nothing_that_a_definition_names_is_imported(url: str, tmp_path: Path) -
     ],
 )
 def test_what_is_no_definition_names_the_field(
-    url: str, change: dict[str, Any], field: str
+    still: str, change: dict[str, Any], field: str
 ) -> None:
-    answer = publish(url, {**LEAST, **change})
+    answer = publish(still, {**LEAST, **change})
 
     assert answer.status == 400
     assert answer.error["code"] in {"usage", "invalid_record"}
     assert answer.error["details"]["field"] == field
-    listed = get(url, api.DEFINITIONS + ASKED).json["definitions"]
+    listed = get(still, api.DEFINITIONS + ASKED).json["definitions"]
     assert [each["name"] for each in listed] == ["other"]
 
 
@@ -152,8 +160,8 @@ def test_an_object_that_is_no_definition_is_not_found_as_one(url: str) -> None:
     assert get(url, f"{api.DEFINITIONS}?project=nobody").status == 404
 
 
-def test_a_definition_of_an_odd_shape_is_listed_as_far_as_it_goes(url: str) -> None:
-    [said] = get(url, f"{api.DEFINITIONS}/other/versions{ASKED}").json["definitions"]
+def test_a_definition_of_an_odd_shape_is_listed_as_far_as_it_goes(still: str) -> None:
+    [said] = get(still, f"{api.DEFINITIONS}/other/versions{ASKED}").json["definitions"]
 
     assert said["selectors"] == {"text": "main_output"}
     assert (said["aggregator"], said["if_missing"]) == (None, None)

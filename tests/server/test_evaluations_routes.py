@@ -24,6 +24,13 @@ def _url(tmp_path: Path) -> Generator[str]:
         yield url
 
 
+@pytest.fixture(name="still", scope="module")
+def _still(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """A server that is only asked for what it refuses."""
+    with serving.server(tmp_path_factory.mktemp("data")) as url:
+        yield url
+
+
 def finish(url: str, *outcomes: dict[str, Any]) -> list[str]:
     answer = send(url, api.EVALUATIONS_FINISH, {"project": PROJECT, "outcomes": list(outcomes)})
     assert answer.status == 200, answer.body
@@ -279,9 +286,9 @@ def test_a_call_whose_id_has_slashes_has_evaluations_too(url: str) -> None:
     ],
 )
 def test_what_cannot_be_done_names_the_field(
-    url: str, path: str, body: dict[str, Any], field: str
+    still: str, path: str, body: dict[str, Any], field: str
 ) -> None:
-    answer = send(url, path, body)
+    answer = send(still, path, body)
 
     assert (answer.status, answer.error["code"]) == (400, "usage")
     assert answer.error["details"]["field"] == field
