@@ -23,6 +23,11 @@ _UNTIL = "kibitz.until_ns"
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 
 
+TIMEOUT = httpx.TimeoutException
+UNREACHED = (httpx.TransportError, httpx.InvalidURL)
+"""What clients raise that leave httpx's errors as they are."""
+
+
 class TooLong(httpx.ReadError):
     """An answer is larger than what is read."""
 

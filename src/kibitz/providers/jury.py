@@ -188,8 +188,7 @@ class Jury(Judgements, Provider):
                 failures.append(each)
                 vote["error"] = f"{type(each).__name__}: {each}"[:500]
             else:
-                pair: tuple[Any, dict[str, Any]] = each if isinstance(each, tuple) else (each, {})
-                score, metadata = pair
+                score, metadata = _pair(each)
                 vote |= {"score": float(score), **metadata}
                 counted.append((float(score), weight))
             votes.append(vote)
@@ -204,6 +203,10 @@ def _vote(asked: Callable[..., Any], given: dict[str, Any], options: dict[str, A
         return asked(**given, **options)
     except Exception as error:  # noqa: BLE001 - a juror may be anybody's: whatever it raises, the others vote
         return error
+
+
+def _pair(said: Any) -> tuple[Any, dict[str, Any]]:
+    return cast("tuple[Any, dict[str, Any]]", said) if isinstance(said, tuple) else (said, {})
 
 
 def _no_quorum(
