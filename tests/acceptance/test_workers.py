@@ -135,4 +135,5 @@ def test_a_worker_says_what_it_did_and_where_its_functions_may_be(tmp_path, stor
     working.want(store, working.define(store, working.feedback(worker_judges.length)))
     other = working.WorkerProcess(tmp_path / "data", "--once", allow="elsewhere")
     other.end(expected=1)
-    assert "--allow worker_judges" in other.events[-2]["message"]
+    [refused] = [each for each in other.events if each["event"] == "failed"]
+    assert "--allow worker_judges" in refused["message"]
