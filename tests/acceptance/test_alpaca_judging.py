@@ -38,7 +38,7 @@ JUDGES = [
         "like_instruction",
     ),
 ]
-INSTRUCTIONS = 16
+INSTRUCTIONS = 13
 """Of 805: every answer to them, so that there are several about one thing."""
 
 pytestmark = pytest.mark.processes

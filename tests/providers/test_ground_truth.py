@@ -175,3 +175,12 @@ def test_an_aggregator_is_loaded_by_a_worker() -> None:
     loaded = importables.load(importables.describe(GroundTruthAggregator(labels, k=3).auc))
 
     assert loaded(SCORES) == pytest.approx(metrics.roc_auc_score(LABELS, SCORES))
+
+
+def test_a_further_function_becomes_a_method() -> None:
+    against = GroundTruthAggregator([1, 0])
+    against.register_custom_agg_func("worst", lambda scores, it: min(scores) - it.true_labels[1])
+
+    assert against.worst([0.5, 0.75]) == 0.5  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="'auc' is no name for a further method"):
+        against.register_custom_agg_func("auc", lambda scores, it: 0.0)

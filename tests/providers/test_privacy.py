@@ -125,7 +125,7 @@ def test_an_unknown_kind_is_refused() -> None:
     ["a@", "1 ", "1-", "+1 ", "DE12", ":", "0:", "a.", "eyJ", "(555) ", "password=", "a://b:", "-"],
 )
 def test_a_huge_hostile_text_ends(piece: str) -> None:
-    text = piece * (100_000 // len(piece))
+    text = piece * (50_000 // len(piece))
 
     assert LOCAL.pii(text) in (0.0, 1.0)
     assert LOCAL.no_secrets(text) in (0.0, 1.0)

@@ -86,7 +86,7 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(SCHEMAS, VALUES)
 def test_a_schema_means_what_the_reference_library_says(schema: Any, value: Any) -> None:
     if isinstance(schema, bool):

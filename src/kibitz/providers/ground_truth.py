@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from kibitz.base.errors import UsageError
 from kibitz.base.provider import Provider, SkipEval
@@ -197,6 +198,18 @@ class GroundTruthAggregator(Provider):
         labels = [each.item() if hasattr(each, "item") else each for each in self.true_labels]
         return {"true_labels": labels} | ({} if self.k is None else {"k": self.k})
 
+    def register_custom_agg_func(
+        self, name: str, func: Callable[[Sequence[float], Self], float]
+    ) -> None:
+        """Take a function of the scores and this aggregator as a further method, in this program only.
+
+        Raises:
+            UsageError: the name is taken, or is none.
+        """
+        if not name.isidentifier() or hasattr(self, name):
+            raise UsageError(f"{name!r} is no name for a further method, or taken", value=name)
+        setattr(self, name, functools.partial(_applied, func, self))
+
     def auc(self, scores: Sequence[float]) -> float:
         """The area under the ROC curve."""
         return Classification().auc(scores, self.true_labels)
@@ -282,6 +295,10 @@ class GroundTruthAggregator(Provider):
             [int(each >= threshold) for each in said],
             [int(each >= threshold) for each in self._labels(said)],
         )
+
+
+def _applied(func: Callable[[Any, Any], float], aggregator: Any, scores: Sequence[float]) -> float:
+    return func(scores, aggregator)
 
 
 def _entries(golden: Any) -> list[dict[str, Any]]:
