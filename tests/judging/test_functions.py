@@ -901,6 +901,33 @@ def test_a_result_with_thousands_of_calls_is_delivered_bounded() -> None:
     assert len(result.part(run_id="r", definition_ref="d", call_id="c").invocations) == 500
 
 
+def test_the_more_calls_there_are_the_less_is_kept_of_each() -> None:
+    result = Feedback(lambda text: 1.0).on(Lens().n[:]).run(source_data={"n": ["x" * 9000] * 600})
+
+    part = result.part(run_id="r", definition_ref="d", call_id="c")
+
+    assert len(msgspec.json.encode(part)) < 1 << 20
+    assert all(each.arguments["text"]["value"].startswith("x" * 100) for each in part.invocations)
+
+
+def test_what_json_cannot_carry_is_delivered_all_the_same() -> None:
+    def judge(text: Any) -> float:
+        raise ValueError("broken \udc00 text")
+
+    for feedback in (
+        Feedback(judge).on(Lens().x),
+        Feedback(lambda x: (1.0, {"\udc00": "\udc00", "at": object(), 5: {1, 2}})).on(Lens().x),
+        Feedback(lambda x: {"\udc00": 1.0}).on(Lens().x),
+        Feedback(len).on(Lens()["\udc00"]),
+    ):
+        result = feedback.run(source_data={"x": "\udc00"})
+        part = result.part(run_id="r", definition_ref="d", call_id="c")
+        assert (
+            msgspec.json.decode(msgspec.json.encode(part), type=EvaluationPart).status
+            == part.status
+        )
+
+
 def test_a_feedback_function_can_be_pickled() -> None:
     feedback = (
         Feedback(

@@ -101,6 +101,12 @@ def _said(value: Any) -> str:
 def _name(name: Any) -> str:
     if not isinstance(name, str) or not name:
         raise NotAScore(f"gave a score named {places.shown(name)}; names are texts")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise NotAScore(
+            f"gave a score named {name!a}, which is no text that can be written"
+        ) from None
     return name
 
 

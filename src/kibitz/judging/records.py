@@ -41,6 +41,9 @@ class _Once(Generic[T]):
         self.__doc__ = work_out.__doc__
 
     def __get__(self, owner: Any, kind: type | None = None) -> T:
+        if owner is None:
+            # Asked of the class, by what documents it.
+            return cast("T", self)
         found = owner.__dict__[self._name] = self._work_out(owner)
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct, field
@@ -13,8 +13,10 @@ from kibitz.base.evaluations import EvaluationPart, Invocation
 from kibitz.base.spending import NOTHING, Spend
 from kibitz.judging.modes import FeedbackResultStatus
 
-KEPT_VALUE: Final = jsonable.Limits(bytes=8 << 10, depth=16, items=500, file_bytes=0)
-"""Of one argument, or of what an implementation said beside its value: what a delivery keeps."""
+KEPT_BYTES: Final = 512 << 10
+"""Of all arguments and of what an implementation said beside its values: what a delivery keeps, roughly."""
+MOST_OF_ONE, LEAST_OF_ONE = 8 << 10, 256
+"""Of one argument, or of what was said beside one value. The more there are, the less is kept of each."""
 MAX_REASON: Final = 2_000
 MAX_ERROR: Final = 20_000
 MAX_INVOCATIONS: Final = 500
@@ -38,14 +40,17 @@ class FeedbackCall(Struct, frozen=True, kw_only=True):
     duration_us: int = 0
     spent: Spend = NOTHING
 
-    def invocation(self) -> Invocation:
-        """It as the store keeps it: long values are cut and marked."""
+    def invocation(self, most_bytes: int = MOST_OF_ONE) -> Invocation:
+        """It as the store keeps it: values longer than this are cut and marked."""
+        limits = jsonable.Limits(bytes=most_bytes, depth=16, items=500, file_bytes=0)
         return Invocation(
-            arguments={name: _kept(value) for name, value in self.args.items()},
+            arguments={
+                name: jsonable.to_json(value, limits=limits) for name, value in self.args.items()
+            },
             paths=self.paths,
-            status=_outcome(self.status),
+            status=_word(self.status),
             output=self.ret,
-            metadata={str(name): _kept(value) for name, value in self.meta.items()},
+            metadata=cast("dict[str, Any]", jsonable.to_json(self.meta, limits=limits)),
             error=_cut(self.error, MAX_ERROR),
             duration_us=self.duration_us,
             spent=self.spent,
@@ -94,23 +99,22 @@ class FeedbackResult(Struct, frozen=True, kw_only=True):
             call_id: the root call of the record.
         """
         done = self.status == FeedbackResultStatus.DONE
+        calls = self.calls[:MAX_INVOCATIONS]
+        values = sum(len(each.args) + bool(each.meta) for each in calls) or 1
+        most_bytes = max(LEAST_OF_ONE, min(MOST_OF_ONE, KEPT_BYTES // values))
         return EvaluationPart(
             id=run_id,
             definition_ref=definition_ref,
             call_id=call_id,
-            status=_status(self.status),
+            status=_word(self.status),
             output=self.output if done else msgspec.UNSET,
             reason=_cut(self.reason, MAX_REASON),
             error=_cut(self.error, MAX_ERROR),
-            invocations=[each.invocation() for each in self.calls[:MAX_INVOCATIONS]],
+            invocations=[each.invocation(most_bytes) for each in calls],
             spent=self.cost,
             started_at=self.started_at,
             ended_at=self.last_ts,
         )
-
-
-def _kept(value: Any) -> Any:
-    return jsonable.to_json(value, limits=KEPT_VALUE)
 
 
 def _cut(text: str | None, limit: int) -> str | None:
@@ -121,9 +125,6 @@ def _cut(text: str | None, limit: int) -> str | None:
     return kept.encode(errors="replace").decode()
 
 
-def _status(status: FeedbackResultStatus) -> Any:
-    return str(status)
-
-
-def _outcome(status: FeedbackResultStatus) -> Any:
+def _word(status: FeedbackResultStatus) -> Any:
+    # The text itself: a member of an enum is not one of the literals.
     return str(status)
