@@ -124,6 +124,12 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
     """
     known = definitions.check({definitions.TYPE_KEY: DEFINITION, **value})
     selectors = cast("dict[str, Any]", known["selectors"])
+    for name in selectors:
+        if not name.isidentifier():
+            raise InvalidRecord(
+                f"selectors of the definition has {name[:60]!r}, which names no argument",
+                field="selectors",
+            )
     if_exists = known.get("if_exists")
     # Without an implementation it is all that a feedback function holds its words to, and imports nothing.
     said = Feedback(
@@ -139,7 +145,7 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         definitions.TYPE_KEY: DEFINITION,
-        "class": known.get("class", definitions.CLASS),
+        "class": _callable(known.get("class", definitions.CLASS), "class"),
         "name": known["name"],
         "implementation": _callable(known["implementation"], "implementation"),
         "arguments": _mapping(known.get("arguments", {}), "arguments"),
@@ -169,8 +175,9 @@ def _aggregator(value: Any, field: str = "aggregator") -> Any:
 
 def _callable(value: Any, field: str) -> dict[str, Any]:
     said = _mapping(value, field)
-    for key in ("module", "name"):
+    for key in ("module", "name", *({"class"} & said.keys())):
         _text(said.get(key), f"{field}.{key}")
+    _mapping(said.get("parameters", {}), f"{field}.parameters")
     return said
 
 
