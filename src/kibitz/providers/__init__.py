@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kibitz.base.provider import Provider as Provider
+    from kibitz.providers.calibration import Calibration as Calibration
+    from kibitz.providers.classification import Classification as Classification
+    from kibitz.providers.correlation import Correlation as Correlation
+    from kibitz.providers.embeddings import Embeddings as Embeddings
+    from kibitz.providers.ground_truth import GroundTruth as GroundTruth
+    from kibitz.providers.ground_truth import GroundTruthAggregator as GroundTruthAggregator
+    from kibitz.providers.local import Local as Local
+    from kibitz.providers.retrieval import Retrieval as Retrieval
 
 _LATER = {
     "Provider": "kibitz.base.provider",
