@@ -9,6 +9,7 @@ from typing import Any
 
 import judged
 import pytest
+import sites
 from markup import Element, forms
 from sites import EVIL, PATH, PROJECT, Counting, Site, part, served, write
 
@@ -16,6 +17,7 @@ from kibitz.base import spending
 from kibitz.base.spending import Spend
 from kibitz.judging.functions import Feedback
 from kibitz.judging.select import Select
+from kibitz.server.pages import definition_words
 from kibitz.storage import sqlite
 
 CALL = f"{PATH}/calls/c1"
@@ -164,6 +166,34 @@ def _version(row: Element) -> str:
 
 
 # Functions
+
+
+def test_charts_of_a_function_lead_to_it_and_those_of_an_op_to_none(site: Site) -> None:
+    write(site, part("c1"), sites.judged("c1", "runnable.op_said", {"output": 1}))
+    judged.evaluate(site, Feedback(words, name="words").on_output())
+
+    page = site.page(f"{PATH}/feedback/runnable.words")
+    assert site.follow(PATH, page.link("Function")).one("h1").text == "words"
+    shown = site.page(f"{PATH}/feedback/runnable.op_said")
+    assert "Function" not in [each.text for each in shown.all("a")]
+
+
+def test_command_for_a_worker_allows_the_modules_that_wait(site: Site) -> None:
+    write(site, part("c1"))
+    function = Feedback(words, name="words").on_output()
+    value = function.definition.value
+    module = value["implementation"]["module"]
+    judged.want(site, function, Feedback(len, name="length").on_output())
+
+    command = site.page(f"{PATH}/functions").one("code").text
+    assert command == f"kibitz worker --allow {module}"
+
+
+@pytest.mark.parametrize("module", ["a; rm -rf /", "a b", "$(x)", "", None, "__main__", "numpy.x"])
+def test_module_that_is_none_or_always_allowed_is_not_named(module: Any) -> None:
+    value = {"implementation": {"module": module, "name": "f"}}
+
+    assert definition_words.module_of(value) == ""
 
 
 def test_functions_say_what_they_judge_and_how_far_they_are(site: Site) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kibitz.base.specifications import TYPE_KEY
+from kibitz.judging import importables
 from kibitz.server.pages import evaluation_links, values
 from kibitz.server.pages.values import Piece
 
@@ -89,6 +90,15 @@ def callable_words(value: Any) -> str:
     entries = _mapping(value)
     parts = [entries.get(key) for key in ("module", "class", "name")]
     return ".".join(str(each) for each in parts if each)[:MAX_WORDS]
+
+
+def module_of(value: Any) -> str:
+    """The module that a worker has to be allowed to import; empty where it always may, and where there is none."""
+    module = _mapping(_mapping(value).get("implementation")).get("module")
+    if not isinstance(module, str) or not all(map(str.isidentifier, module.split("."))):
+        return ""
+    always = any(f"{module}.".startswith(f"{each}.") for each in importables.ALWAYS)
+    return "" if always or module == "__main__" else module
 
 
 def _facts(entries: Mapping[str, Any], arguments: int) -> tuple[tuple[str, str], ...]:

@@ -12,8 +12,8 @@ from litestar import Response, post
 from litestar.params import FromPath, RawBody
 
 from kibitz.base import clock
-from kibitz.base.evaluations import EvaluationProgress, EvaluationStatus
-from kibitz.server.pages import addresses, evaluation_rows, formats, frames
+from kibitz.base.evaluations import DEFINITION, EvaluationProgress, EvaluationStatus
+from kibitz.server.pages import addresses, definition_words, evaluation_rows, formats, frames
 from kibitz.server.pages.evaluation_rows import EvaluationRow
 from kibitz.server.pages.forms import form_of
 from kibitz.server.pages.frames import AnyRequest
@@ -23,6 +23,8 @@ PART_ID = "evaluations"
 QUIET = timedelta(minutes=2)
 """Where work waits and nobody has done any for so long, probably nobody does."""
 WORKER = "kibitz worker"
+MAX_MODULES = 6
+"""That the command names."""
 MAX_IDS = 1000
 """Evaluations that one form tries again."""
 _ORDER: tuple[EvaluationStatus, ...] = ("failed", "running", "none", "skipped", "done")
@@ -79,7 +81,7 @@ def part(store: Store, project: str, call_id: str) -> EvaluationsPart:
         going_on=bool(counts["none"] or counts["running"]),
         url=url,
         action=f"{url}/evaluations",
-        no_worker=no_worker(store.evaluations.progress(project)) if waits else None,
+        no_worker=no_worker(store, project, store.evaluations.progress(project)) if waits else None,
     )
 
 
@@ -92,7 +94,9 @@ def said(counts: Counter[EvaluationStatus]) -> str:
     )
 
 
-def no_worker(progress: Sequence[EvaluationProgress]) -> NoWorker | None:
+def no_worker(
+    store: Store, project: str, progress: Sequence[EvaluationProgress]
+) -> NoWorker | None:
     """Whether evaluations wait in a project and nobody seems to do them: none runs, and none ended lately."""
     waiting = sum(each.wanted for each in progress)
     if not waiting or any(each.running for each in progress):
@@ -106,8 +110,19 @@ def no_worker(progress: Sequence[EvaluationProgress]) -> NoWorker | None:
     return NoWorker(
         says=f"{formats.count(waiting, 'evaluation')} {verb} for a worker, and none is at work{since}. "
         "Start one where the definitions can be imported:",
-        command=WORKER,
+        command=" ".join((WORKER, *_allowed(store, project, progress))),
     )
+
+
+def _allowed(store: Store, project: str, progress: Sequence[EvaluationProgress]) -> list[str]:
+    """What a worker has to be told, so that it may import what waits."""
+    waiting = {each.name for each in progress if each.wanted}
+    modules = {
+        definition_words.module_of(each.value)
+        for each in store.objects.list(project, "object", DEFINITION)
+        if each.name in waiting
+    }
+    return [f"--allow {each}" for each in sorted(modules - {""})[:MAX_MODULES]]
 
 
 @post(

@@ -16,18 +16,21 @@ from kibitz.query import fields
 from kibitz.query.nodes import FeedbackField, FeedbackQuery
 from kibitz.server.pages import (
     addresses,
+    evaluation_links,
     feedback,
     feedback_links,
     feedback_rows,
     figures,
     formats,
     frames,
+    functions,
     specs,
 )
 from kibitz.server.pages.feedback import Tab
 from kibitz.server.pages.feedback_rows import Judgement
 from kibitz.server.pages.figures import By, Distribution, Groups, Trend
 from kibitz.server.pages.frames import AnyRequest, Frame
+from kibitz.storage.protocols import Store
 
 ROWS = 30
 GROUPS = 30
@@ -64,6 +67,8 @@ class TypePage:
     """Who makes it, in a word."""
     spec_url: str
     """Of an annotation: its specification."""
+    function_url: str
+    """The feedback function that says it; empty where an op or somebody does."""
     field: str
     """The leaf that is shown, as queries spell it."""
     leaves: tuple[Tab, ...]
@@ -147,6 +152,7 @@ def show_type(request: AnyRequest, segment: FromPath[str], type_: FromPath[str])
             type=name,
             source=feedback.source_of(name),
             spec_url=_spec_url(project, name),
+            function_url=_function_url(store, project, name),
             field=fields.format(FeedbackField(name, leaf.path)),
             leaves=tuple(
                 Tab(label=each.path, url=address(path=each.path), current=each is column)
@@ -202,6 +208,13 @@ def _spec_url(project: str, type_: str) -> str:
     if not type_.startswith(judgements.ANNOTATION):
         return ""
     return specs.spec_path(project, type_.removeprefix(judgements.ANNOTATION))
+
+
+def _function_url(store: Store, project: str, type_: str) -> str:
+    name = type_.removeprefix(judgements.RUNNABLE)
+    if name == type_ or not functions.versions(store, project, name):
+        return ""
+    return evaluation_links.function_path(project, name)
 
 
 def _said(project: str, each: Feedback) -> SaidRow:

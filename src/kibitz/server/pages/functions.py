@@ -219,7 +219,7 @@ def list_functions(request: AnyRequest, segment: FromPath[str]) -> Response[byte
             rows=tuple(rows),
             going_on=any(each.progress.going_on for each in rows),
             url=evaluation_links.functions_path(project),
-            no_worker=evaluations.no_worker(progress),
+            no_worker=evaluations.no_worker(store, project, progress),
         ),
     )
 
@@ -233,8 +233,8 @@ def show_function(
     name = addresses.unescape(name)
     store = frames.store_of(request)
     wanted = request.query_params.get("version", "")
-    versions = _versions(store, project, name)
-    shown = next((each for each in versions if not wanted or each.digest == wanted), None)
+    known = versions(store, project, name)
+    shown = next((each for each in known if not wanted or each.digest == wanted), None)
     if shown is None:
         raise NotFound(f"project {project!r} has no such feedback function {name[:80]!r}")
     everything = store.evaluations.progress(project)
@@ -281,7 +281,7 @@ def show_function(
                         [one for one in progress if one.definition_ref == _ref(project, each)]
                     ),
                 )
-                for each in versions
+                for each in known
             ),
             progress=progress_of(mine, url),
             mean=_means(store, project, [name]).get(name, "") if judged else "",
@@ -299,9 +299,9 @@ def show_function(
             lowest_url=feedback_links.lowest(leaf),
             missing_url=feedback_links.missing(leaf),
             rule_url=feedback.address(
-                f"{evaluation_links.rules_path(project)}/new", definition=_ref(project, versions[0])
+                f"{evaluation_links.rules_path(project)}/new", definition=_ref(project, known[0])
             ),
-            no_worker=evaluations.no_worker(everything),
+            no_worker=evaluations.no_worker(store, project, everything),
         ),
     )
 
@@ -475,9 +475,12 @@ def _means(store: Store, project: str, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _versions(store: Store, project: str, name: str) -> list[ObjectVersion]:
+def versions(store: Store, project: str, name: str) -> list[ObjectVersion]:
     """The versions of a definition, newest first; none where the name is another object's."""
-    found = store.objects.versions(project, "object", name)
+    try:
+        found = store.objects.versions(project, "object", name)
+    except NotFound:
+        return []
     mine = [
         each
         for each in found

@@ -8,6 +8,7 @@ of an op and all elements of a list, `Select.RecordCalls.retriever.retrieve.rets
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,10 +38,10 @@ MAX_COUNTED: Final = 10_000
 """Values of a selector that are counted."""
 MAX_FOUND_TEXT: Final = 1000
 MAX_SELECTOR: Final = 2000
-MAX_FAN: Final = 10_000
-"""How many places one selector may name by lists of keys or positions."""
 FIRST: Final = ("main_input", "main_output", "main_error", "app", "calls", "args", "rets", "error")
 """Of a record or call, in this order; what else it has comes after."""
+_STORED = re.compile(r"__record__[^']*")
+"""A selector as it is stored, in a message."""
 _FOLDED: Final = frozenset(("stack", "attributes", "summary", "perf", "cost", "meta", "calls"))
 """Stand folded wherever they are."""
 
@@ -118,15 +119,7 @@ def selector(text: str) -> Lens:
         text = f"Select.{text}"
     elif _beginning(text) == "record":
         text = f"__{text[:6]}__{text[6:]}"
-    lens = trying.read(text)
-    fan = 1
-    for step in lenses.steps_of(lens):
-        fan *= len(step.steps) if isinstance(step, steps.Several) else 1
-    if fan > MAX_FAN:
-        raise UsageError(
-            f"this selector names {fan:,} places, more than {MAX_FAN:,}", field="select"
-        )
-    return lens
+    return trying.read(text)
 
 
 def select(record: Record, text: str, url: Url) -> Selected:
@@ -157,7 +150,7 @@ def select(record: Record, text: str, url: Url) -> Selected:
         return replace(
             given,
             found=tuple(found),
-            missing=error.message,
+            missing=_STORED.sub(lambda found: evaluation_links.spoken(found[0]), error.message),
             prefix=evaluation_links.spoken(prefix),
             prefix_url=url(prefix) if prefix.startswith("__record__") else "",
         )

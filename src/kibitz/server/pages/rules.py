@@ -203,7 +203,7 @@ def list_rules(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
             rows=tuple(_row(each) for each in found),
             new_url=f"{path}/new",
             has_functions=bool(found or definitions),
-            no_worker=evaluations.no_worker(progress),
+            no_worker=evaluations.no_worker(store, project, progress),
         ),
     )
 
@@ -356,7 +356,7 @@ def _send_rule(
             change_url=f"{path}/change",
             fill_url=f"{path}/past",
             live_url=path,
-            no_worker=evaluations.no_worker(everything),
+            no_worker=evaluations.no_worker(store, project, everything),
         ),
     )
 
