@@ -95,7 +95,11 @@ class App(Recorder):
         """What is wrapped."""
         self.token = object()
         self._is_function = components.is_function(obj)
-        self._found = [] if self._is_function else components.walk(obj)
+        self._package = components.package_of(obj)
+        if methods is not None and not components.is_own(cast("type[Any]", type(obj)), ""):
+            # Of an object of a library what is named is recorded, and the library is not gone through.
+            self._package = ""
+        self._found = [] if self._is_function else components.walk(obj, self._package)
         self._ops: dict[str, Op[..., Any]] = {}
         """By place."""
         self._main: str | None = None
@@ -124,11 +128,10 @@ class App(Recorder):
             if main is not None:
                 named.append(main)
             return list({each.place: each for each in map(self._method, named)}.values())
-        package = components.package_of(self.app)
         chosen = {
             method.place: method
             for component in self._found
-            for method in components.methods_of(component, package)
+            for method in components.methods_of(component, self._package)
         }
         if main is not None:
             named_main = self._method(main)

@@ -49,9 +49,13 @@ class Method(NamedTuple):
     """The class that has it."""
 
 
-def walk(root: Any) -> list[Component]:
-    """The components of an app, itself first, near ones before far ones, each once."""
-    package = _package(cast("type[Any]", type(root)))
+def walk(root: Any, package: str) -> list[Component]:
+    """The components of an app, itself first, near ones before far ones, each once.
+
+    Args:
+        root: the app.
+        package: whose classes are the app's own also where they are installed.
+    """
     found: list[Component] = []
     known: set[int] = set()
     waiting = deque([(Component("", root), 0)])
