@@ -52,7 +52,8 @@ def of_inputs(inputs: Any) -> Any:
     names = [name for name in known if name not in ("self", "cls")]
     if not names:
         return None
-    first = names[0]
+    # What was left out is not what was asked.
+    first = next((name for name in names if known[name] is not None), names[0])
     if first not in INPUT_KEYS and "messages" in known:
         first = "messages"
     return _descended(known[first], INPUT_KEYS, "user", 0)
