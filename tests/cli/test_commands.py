@@ -28,14 +28,18 @@ def test_the_commands_are_these() -> None:
         "calls",
         "demo",
         "doctor",
+        "evaluations",
         "export",
         "import",
         "index",
+        "record",
         "reindex",
+        "rules",
         "serve",
         "specs",
         "stats",
         "views",
+        "worker",
     ]
 
 
