@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 import rag
@@ -336,3 +338,40 @@ def test_a_failed_call_is_judged_as_far_as_it_goes(captured: Captured):
     assert results["asked"].result == 1.0
     assert results["answered"].status == "failed"
     assert "'__record__.main_output' is not there" in str(results["answered"].reason)
+
+
+@pytest.mark.parametrize("mode", ["none", "deferred"])
+def test_what_nobody_asks_for_here_is_not_held(captured: Captured, mode):
+    app = App(made := rag.Rag(), feedbacks=[Feedback(rag.brief).on_output()], feedback_mode=mode)
+
+    class Held:
+        pass
+
+    held = Held()
+    seen = weakref.ref(held)
+    made.retriever.retrieve(held)  # pyright: ignore[reportArgumentType]
+    del held
+    captured.flush()
+    gc.collect()
+
+    assert seen() is None
+    assert app.feedback_mode == mode
+
+
+def test_a_model_behind_http_judges_on_threads_with_its_cost(captured: Captured):
+    pytest.importorskip("openai")
+    from judge_server import JudgeServer
+
+    from kibitz.providers import OpenAI
+
+    with JudgeServer(lambda request: 3) as server:
+        judge = OpenAI(model="stub", base_url=server.url, api_key="none")
+        app = App(made := rag.Rag(), feedbacks=[Feedback(judge.relevance).on_input_output()])
+        with app as recording:
+            made.query("How?")
+        result = recording.get().wait_for_feedback_results(30)["relevance"]
+
+    assert (result.status, result.result) == ("done", 1.0)
+    assert result.cost.requests == 1
+    (part,) = captured.evaluations
+    assert part.spent.requests == 1

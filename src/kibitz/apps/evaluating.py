@@ -92,6 +92,12 @@ class Evaluator:
                 # Which modules a worker may import is said there; what none can import is said now.
                 feedback.definition.check_loadable()
 
+    @property
+    def judges_here(self) -> bool:
+        """Whether records are judged in this process."""
+        here = (FeedbackMode.WITH_APP, FeedbackMode.WITH_APP_THREAD)
+        return bool(self.feedbacks) and self.mode in here
+
     def judge(self, gathered: Judged, app: Callable[[], Any], *, waits: bool) -> None:
         """Begin what is to be said of a record that is complete.
 

@@ -38,11 +38,20 @@ _MAX_PREVIEW = 300
 class Gathered:
     """One call of an app and what it called, while it runs and after."""
 
-    def __init__(self, app: Any, root: Recording, ended: Callable[[Gathered], None]) -> None:
+    def __init__(
+        self, app: Any, root: Recording, ended: Callable[[Gathered], None], *, keep: bool = True
+    ) -> None:
+        """Args:
+        app: whose record it is.
+        root: the call that begins it.
+        ended: told when it has ended.
+        keep: whether anybody here will ask for the record; without, the calls go as soon as they are sent.
+        """
         self.app = app
         """What made it: the call belongs to the record of this one."""
         self.root = root
         self.complete = False
+        self._keep = keep
         self._recordings: list[Recording] = []
         self._ended = ended
         self._calls: list[Call] | None = None
@@ -68,7 +77,8 @@ class Gathered:
 
     def ended(self, call: Recording) -> None:
         """Take a call that has ended; the root ends the record."""
-        self._recordings.append(call)
+        if self._keep:
+            self._recordings.append(call)
         if call is not self.root:
             return
         recording.watched.pop(call, None)

@@ -193,7 +193,8 @@ class Recorder:
         if call.extra is None:
             call.extra = Extra()
         call.extra.attributes.update(self.identity.of_record(self._ref_in(call.session), metadata))
-        return Gathered(self, call, lambda gathered: self._ended(gathered, blocks))
+        keep = bool(blocks) or self.evaluator.judges_here
+        return Gathered(self, call, lambda gathered: self._ended(gathered, blocks), keep=keep)
 
     def waits_for(self, call: Recording) -> bool:
         """Whether the thread that ends a record may wait for its judges: not where an event loop runs the call."""
