@@ -7,7 +7,8 @@ import pytest
 from kibitz.base import clock
 from kibitz.base.evaluations import Claim
 from kibitz.workers import lanes
-from kibitz.workers.lanes import Board, Job
+from kibitz.workers.board import Board
+from kibitz.workers.lanes import Job
 
 MS = 1_000_000
 
@@ -39,7 +40,7 @@ def _put(board, name, count, judge=None, attempt=1):
             lease_until=clock.now(),
         )
         jobs.append(Job(claim, lane, None))
-        board.hold(jobs[-1])
+        board.held.add(jobs[-1])
     board.put(jobs)
     return lane
 
@@ -154,7 +155,7 @@ def test_slow_work_beyond_some_seconds_is_given_back_and_not_claimed(board):
     excess = board.excess()
     assert len(lane.waiting) == 8
     assert len(excess) == 92
-    assert len(board.held) == 8
+    assert len(board.held.ids) == 8
     board.take_task()
     for _ in range(3):
         lane.waiting.pop()
@@ -165,17 +166,17 @@ def test_an_outcome_counts_once_and_not_after_the_run_was_lost(board):
     lane = _put(board, "x", 2)
     first, second = lane.waiting
 
-    assert board.settle(first)
-    assert not board.settle(first)
+    assert board.held.settle(first)
+    assert not board.held.settle(first)
     assert board.lost([second.claim.run_id]) == 1
-    assert not board.settle(second)
-    assert board.held == [first.claim.run_id]
-    board.stored([first.claim.run_id])
-    assert board.is_empty
+    assert not board.held.settle(second)
+    assert board.held.ids == [first.claim.run_id]
+    board.held.forget([first.claim.run_id])
+    assert board.held.is_empty
 
 
 def test_it_is_remembered_once_what_failed_here(board):
-    board.note_failed("e")
+    board.held.note_failed("e")
 
-    assert board.failed_here("e")
-    assert not board.failed_here("e")
+    assert board.held.failed_here("e")
+    assert not board.held.failed_here("e")

@@ -12,8 +12,9 @@ from kibitz.base.evaluations import Claim, RunOutcome
 from kibitz.base.records import Call
 from kibitz.storage.protocols import Evaluations
 from kibitz.workers import outcomes
+from kibitz.workers.board import Board
 from kibitz.workers.definitions import Definitions
-from kibitz.workers.lanes import Board, Job
+from kibitz.workers.lanes import Job
 from kibitz.workers.threads import Sink
 
 Until = Literal["stopped", "idle", "once"]
@@ -89,7 +90,7 @@ class Claimer:
         try:
             self._load(waiting)
         except KibitzError:
-            self._board.stored(waiting)
+            self._board.held.forget(waiting)
             self._evaluations.release(list(waiting))
             raise
         return kept
@@ -97,7 +98,7 @@ class Claimer:
     def release(self, jobs: Sequence[Job]) -> None:
         """Give back what was not begun."""
         if jobs:
-            self._board.stored(job.claim.run_id for job in jobs)
+            self._board.held.forget(job.claim.run_id for job in jobs)
             self._evaluations.release([job.claim.run_id for job in jobs])
 
     def _without_suspects(self, claims: list[Claim]) -> list[Claim]:
@@ -109,11 +110,11 @@ class Claimer:
         suspects = {
             claim.run_id
             for claim in claims
-            if claim.attempt > 1 and not self._board.failed_here(claim.evaluation_id)
+            if claim.attempt > 1 and not self._board.held.failed_here(claim.evaluation_id)
         }
         if not suspects:
             return claims
-        held = self._board.attempts()
+        held = self._board.held.attempts()
         kept: list[Claim] = []
         given_back: list[str] = []
         for claim in claims:
@@ -144,7 +145,7 @@ class Claimer:
             loaded = self._definitions.get(claim.definition_ref)
             lane = self._board.lane(claim.definition_ref, loaded.name, loaded.judge)
             job = Job(claim, lane, None)
-            self._board.hold(job)
+            self._board.held.add(job)
             if loaded.reason:
                 failed = outcomes.of_reason(claim, "failed", loaded.reason, error=loaded.error)
                 self._say(waiting, job, failed)
@@ -185,7 +186,7 @@ class Claimer:
 
     def _say(self, waiting: dict[str, Claim], job: Job, outcome: RunOutcome) -> None:
         del waiting[job.claim.run_id]
-        if self._board.settle(job):
+        if self._board.held.settle(job):
             self._sink([(job, outcome)])
 
 

@@ -10,7 +10,8 @@ from kibitz.base.errors import KibitzError, QueryTimeout, StorageFull, Unavailab
 from kibitz.base.evaluations import RunOutcome
 from kibitz.storage.protocols import Evaluations
 from kibitz.workers import outcomes
-from kibitz.workers.lanes import Board, Job
+from kibitz.workers.board import Board
+from kibitz.workers.lanes import Job
 from kibitz.workers.tallies import Tallies, Tell, Told
 
 AWAY = (Unavailable, StorageFull, QueryTimeout)
@@ -103,7 +104,7 @@ class Finisher:
         except KibitzError as error:
             self._one_refused(project, items, error)
             return
-        self._board.stored(job.claim.run_id for job, _ in items)
+        self._board.held.forget(job.claim.run_id for job, _ in items)
         for job, outcome in items:
             self._count(job, outcome, taken=job.claim.run_id in taken)
 
@@ -127,7 +128,7 @@ class Finisher:
         job, outcome = items[0]
         if outcome.part.status == "failed" and not outcome.part.invocations:
             # Not even that it failed can be said; its lease ends, and after some attempts the store says it.
-            self._board.stored([job.claim.run_id])
+            self._board.held.forget([job.claim.run_id])
             self._count(job, outcome, taken=False)
             return
         reason = f"the store did not take its outcome: {error.message}"[:2000]
@@ -141,7 +142,7 @@ class Finisher:
             return
         retry_in_s = None
         if outcome.retry_at is not None:
-            self._board.note_failed(claim.evaluation_id)
+            self._board.held.note_failed(claim.evaluation_id)
             retry_in_s = round((outcome.retry_at - clock.now()).total_seconds(), 1)
         self._tell(
             Told(

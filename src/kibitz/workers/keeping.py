@@ -6,7 +6,7 @@ import threading
 
 from kibitz.base.errors import KibitzError
 from kibitz.storage.protocols import Evaluations
-from kibitz.workers.lanes import Board
+from kibitz.workers.board import Board
 from kibitz.workers.threads import Threads
 
 _TICK_S = 0.02
@@ -54,7 +54,7 @@ class Keeper:
 
     def _extend(self) -> None:
         # What was claimed in the last third of a lease is long enough ours; asking for it costs little.
-        held = self._board.held
+        held = self._board.held.ids
         try:
             for first in range(0, len(held), _AT_ONCE):
                 asked = held[first : first + _AT_ONCE]

@@ -7,7 +7,8 @@ import threading
 
 from kibitz.base import clock
 from kibitz.workers import outcomes
-from kibitz.workers.lanes import Board, Job
+from kibitz.workers.board import Board
+from kibitz.workers.lanes import Job
 from kibitz.workers.threads import Sink
 
 _STOP_S = 2.0
@@ -83,6 +84,6 @@ class Tasks:
             said = error if isinstance(error, Exception) else RuntimeError("it was cancelled")
             outcome = outcomes.of_error(claim, said, started_at)
         self._board.ended(job, clock.monotonic_ns() - job.begun_ns)
-        if self._board.settle(job):
+        if self._board.held.settle(job):
             self._sink([(job, outcome)])
         self._take()

@@ -15,7 +15,8 @@ from typing import TypeVar
 from kibitz.base import clock
 from kibitz.base.evaluations import RunOutcome
 from kibitz.workers import lanes, outcomes
-from kibitz.workers.lanes import Board, Job
+from kibitz.workers.board import Board
+from kibitz.workers.lanes import Job
 
 Sink = Callable[[list[tuple[Job, RunOutcome]]], None]
 """Takes outcomes that count."""
@@ -54,13 +55,12 @@ class Threads:
         """Protects the seats."""
         self._seats: set[_Seat] = set()
         self._abandoned = 0
-        self._idle = 0
         self._stopping = False
 
     def fill(self) -> None:
         """Have a thread more where all are busy."""
         with self._lock:
-            if self._idle or self._stopping:
+            if self._board.idle or self._stopping:
                 return
             working = len(self._seats) - self._abandoned
             if working >= self._at_most or len(self._seats) >= 2 * self._at_most:
@@ -85,25 +85,15 @@ class Threads:
     def _work(self, seat: _Seat) -> None:
         try:
             while not self._stopping and not seat.abandoned:
-                jobs = self._board.take()
-                if jobs:
-                    self.fill()
-                    self._do(seat, jobs)
-                elif not self._wait():
+                jobs = self._board.wait(_IDLE_S)
+                if not jobs:
                     return
+                self.fill()
+                self._do(seat, jobs)
         finally:
             with self._lock:
                 self._seats.discard(seat)
                 self._abandoned -= seat.abandoned
-
-    def _wait(self) -> bool:
-        """Wait for something to take; False where it did not come for long."""
-        self._idle += 1
-        try:
-            with self._board.changed:
-                return self._board.changed.wait(_IDLE_S)
-        finally:
-            self._idle -= 1
 
     def _do(self, seat: _Seat, jobs: list[Job]) -> None:
         seat.quick = jobs[0].lane.kind == "quick"
@@ -135,7 +125,7 @@ class Threads:
             # Somebody else has said what became of it, and that it no longer goes on.
             return
         self._board.ended(job, clock.monotonic_ns() - job.begun_ns)
-        if self._board.settle(job):
+        if self._board.held.settle(job):
             seat.ready.append((job, outcome))
 
     def _hand_over(self, seat: _Seat) -> None:
@@ -203,7 +193,7 @@ class Threads:
                 self._board.quick_free()
 
     def _say_failed(self, job: Job, reason: str, begun_ns: int) -> None:
-        if self._board.settle(job):
+        if self._board.held.settle(job):
             started_at = clock.from_us(
                 clock.to_us(clock.now()) - (clock.monotonic_ns() - begun_ns) // 1000
             )

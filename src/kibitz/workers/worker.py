@@ -16,11 +16,12 @@ from kibitz.base import clock, ids
 from kibitz.base.errors import KibitzError
 from kibitz.storage.protocols import Store
 from kibitz.workers import claiming
+from kibitz.workers.board import Board
 from kibitz.workers.claiming import Claimer, MakeRecord, Options
 from kibitz.workers.definitions import Definitions, Load
 from kibitz.workers.finishing import AWAY, Finisher
 from kibitz.workers.keeping import Keeper
-from kibitz.workers.lanes import LANES_AT_ONCE, Board, Job
+from kibitz.workers.lanes import LANES_AT_ONCE, Job
 from kibitz.workers.tallies import Tallies, Tell, Told
 from kibitz.workers.tasks import Tasks
 from kibitz.workers.threads import Threads
@@ -180,7 +181,7 @@ class Worker:
 
     def _is_over(self) -> bool:
         """Whether there is nothing left to do; asked when nothing could be claimed."""
-        if not self._board.is_empty or self._finisher.waiting:
+        if not self._board.held.is_empty or self._finisher.waiting:
             return False
         if self._options.until == "once":
             return True
@@ -222,7 +223,7 @@ class Worker:
             )
         self._give_back(self._board.unbegun())
         deadline = clock.monotonic_ns() + int(self._options.grace_s * 1e9)
-        while not self._now.is_set() and not self._board.is_empty:
+        while not self._now.is_set() and not self._board.held.is_empty:
             if clock.monotonic_ns() > deadline:
                 break
             self._now.wait(_BUSY_S)
