@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from kibitz.asking.watching import watch
     from kibitz.base.settings import TracingSettings as Settings
     from kibitz.base.specifications import AnnotationSpec
-    from kibitz.judging.guardrails import block_input, block_output, context_filter
     from kibitz.judging.functions import Feedback
+    from kibitz.judging.guardrails import block_input, block_output, context_filter
     from kibitz.judging.lenses import Lens
     from kibitz.judging.modes import (
         FeedbackCombinations,
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from kibitz.tracing.pool import ThreadPoolExecutor
     from kibitz.tracing.report import FlushReport
     from kibitz.tracing.session import Session
-    from kibitz.tracing.transport import Transport
 
 __all__ = [
     "AnnotationSpec",
@@ -245,33 +244,9 @@ def init(
         UsageError: the project's name, the URL or a setting cannot be used.
         KibitzError: the data folder cannot be used.
     """
-    import dataclasses
-    import os
+    from kibitz.asking import beginning
 
-    from kibitz.base import refs
-    from kibitz.base import settings as all_settings
-    from kibitz.tracing import session as sessions
-
-    refs.check_project(project)
-    if isinstance(settings, all_settings.TracingSettings):
-        given: dict[str, Any] = dataclasses.asdict(settings)
-        environment: Mapping[str, str] = {}
-    else:
-        given, environment = dict(settings or {}), os.environ
-    given.update(overrides)
-    if url is not None:
-        given["url"] = url
-    chosen = all_settings.load(all_settings.TracingSettings, environment, given)
-    with sessions.changing:
-        running = sessions.current()
-        if running is not None:
-            if (running.project, running.settings) == (project, chosen):
-                return running
-            running.finish()
-        session = _session(project, chosen)
-        sessions.use(session)
-        session.start()
-        return session
+    return beginning.begin(project, url, settings, overrides)
 
 
 def flush(timeout_s: float | None = None) -> FlushReport | None:
@@ -295,59 +270,3 @@ def finish(timeout_s: float | None = None) -> FlushReport | None:
 
     session = sessions.current()
     return None if session is None else session.finish(timeout_s)
-
-
-def _session(project: str, settings: Settings) -> Session:
-    """The session for settings, wired to its transport."""
-    from kibitz.tracing.session import Session
-
-    if not settings.enabled:
-        # Not even the data folder is made.
-        return Session(project, settings, target="nowhere", factory=_nowhere)
-
-    def reading() -> AbstractContextManager[Any]:
-        from kibitz.asking.places import Place
-
-        return Place(project).opened()
-
-    if settings.url is None:
-        from pathlib import Path
-
-        from kibitz.storage import sqlite
-        from kibitz.tracing import transport
-
-        folder = Path(settings.data).absolute()
-
-        def open_folder() -> Transport:
-            return transport.Local(sqlite.open_store(folder))
-
-        return Session(
-            project,
-            settings,
-            target=settings.data,
-            spool_key="local",
-            factory=open_folder,
-            transport=open_folder(),
-            reading=reading,
-        )
-    from kibitz.client.delivery import HttpDelivery
-    from kibitz.client.http import Connection
-
-    server, api_key, timeout_s = settings.url.rstrip("/"), settings.api_key, settings.timeout_s
-
-    def connect() -> Transport:
-        return HttpDelivery(Connection(server, api_key=api_key, timeout_s=timeout_s))
-
-    return Session(
-        project,
-        settings,
-        target=server,
-        factory=connect,
-        transport=connect(),
-        page=f"{server}/p/{project.replace('/', '~')}/calls",
-        reading=reading,
-    )
-
-
-def _nowhere() -> Transport:
-    raise UsageError("recording is switched off (KIBITZ_ENABLED)")

@@ -55,3 +55,23 @@ class TruLlama:
 
         del app
         return llamaindex.select_context()
+
+
+class TruRails:
+    """NeMo Guardrails' rails."""
+
+    def __new__(cls, app: Any, **given: Any) -> Any:
+        from kibitz.apps import nemo
+
+        return nemo.wrap(app, **options(given))
+
+    @staticmethod
+    def select_context(app: Any = None) -> Lens:
+        """Where the texts are that the knowledge base found."""
+        from kibitz.apps import nemo
+
+        del app
+        return nemo.select_context()
+
+
+NeMo = TruRails

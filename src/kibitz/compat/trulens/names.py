@@ -58,7 +58,7 @@ _VIRTUAL: dict[str, str] = {
 }
 _CHAIN: dict[str, str] = {name: f"{_ROOT}.frameworks:{name}" for name in ("Langchain", "TruChain")}
 _LLAMA: dict[str, str] = {"TruLlama": f"{_ROOT}.frameworks:TruLlama"}
-_RAILS: dict[str, str] = {name: f"{_APPS}:{name}" for name in ("NeMo", "TruRails")}
+_RAILS: dict[str, str] = {name: f"{_ROOT}.frameworks:{name}" for name in ("NeMo", "TruRails")}
 _DATA: dict[str, str] = {
     "Cost": "kibitz.judging.records:Cost",
     "Perf": "kibitz.judging.records:Perf",

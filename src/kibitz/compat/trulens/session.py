@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import isfunction
 from typing import Any, NoReturn
 
+from kibitz.asking import beginning
 from kibitz.asking.judging import add_feedback
 from kibitz.asking.places import Place
 from kibitz.base.errors import KibitzError, NotFound, UsageError, class_of
@@ -56,13 +57,11 @@ class TruSession:
             )
         running = sessions.current()
         if running is None or any(each is not None for each in (project, url, data)):
-            # The one place that wires sessions.
-            import kibitz
-
-            running = kibitz.init(
+            running = beginning.begin(
                 project or (PROJECT if running is None else running.project),
                 url,
                 {} if data is None else {"data": data},
+                {},
             )
         self.project = running.project
         self._evaluator: subprocess.Popen[bytes] | None = None
