@@ -52,6 +52,8 @@ class Summary(Struct, frozen=True, omit_defaults=True):
     feedback: int | None = None
     objects: int | None = None
     files: int | None = None
+    evaluations: int | None = None
+    rules: int | None = None
 
 
 class Target(Struct, frozen=True):
@@ -307,6 +309,9 @@ def _tell(summary: Summary, target: Target, as_json: bool) -> None:
     what = ""
     if summary.calls is not None:
         what = f"{summary.calls:,} calls and {summary.feedback:,} feedback of "
+        if summary.evaluations or summary.rules:
+            judging = f"{summary.evaluations or 0:,} evaluations and {summary.rules or 0:,} rules"
+            what = f"{summary.calls:,} calls, {summary.feedback:,} feedback, {judging} of "
     click.echo(f"Exported {what}{summary.project} to {summary.file}.", err=err)
     if target.path is not None and target.tables == "calls":
         click.echo(
