@@ -190,6 +190,23 @@ def test_record_is_hostile(site: Site) -> None:
         assert selecting(site, each).all("ol", "found"), each
 
 
+def test_keys_and_depths_that_nobody_would_write_are_shown_within_bounds(site: Site) -> None:
+    deep: object = "end"
+    for _ in range(150):
+        deep = {"d": deep}
+    write(site, part("c1", inputs={"k" * 100_000: 1, "deep": deep}, output={"a": {"b" * 1990: 1}}))
+
+    answer = site.answer(RECORD)
+    assert answer.status == 200
+    assert len(answer.body) < 400_000
+    page = site.page(RECORD)
+    assert "no selector names this place" in page.text
+    for each in set(selectors(page)):
+        assert len(each) <= record_tree.MAX_SELECTOR
+    later = next(each for each in page.all("details", data_later=None) if "d:" in each.text)
+    assert "d:" in site.page(later["data-later"]).one("div", "places-tree").text
+
+
 def test_general_place_goes_through_calls_and_elements() -> None:
     place = '__record__.app.a.b[0].rets[3]["k 1"][2]'
     assert record_tree.general(place) == '__record__.app.a.b.rets[:]["k 1"][:]'

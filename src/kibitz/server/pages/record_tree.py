@@ -37,7 +37,11 @@ MAX_FOUND: Final = 100
 MAX_COUNTED: Final = 10_000
 """Values of a selector that are counted."""
 MAX_FOUND_TEXT: Final = 1000
+MAX_WRITTEN: Final = 1000
+"""Places of a found value that are written down, before it is cut."""
 MAX_SELECTOR: Final = 2000
+MAX_KEY: Final = 60
+"""Characters of a key that no selector names."""
 FIRST: Final = ("main_input", "main_output", "main_error", "app", "calls", "args", "rets", "error")
 """Of a record or call, in this order; what else it has comes after."""
 _STORED = re.compile(r"__record__[^']*")
@@ -185,7 +189,7 @@ def plain(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(_plain(value, 0), ensure_ascii=False, indent=2)
+        return json.dumps(_plain(value, iter(range(MAX_WRITTEN))), ensure_ascii=False, indent=2)
     except (TypeError, ValueError, RecursionError):
         return places.shown(value, 2000)
 
@@ -227,6 +231,9 @@ class _Walk:
 
     def _one(self, key: str, value: Any, place: str, name: str, depth: int) -> Iterator[Place]:
         self._given += 1
+        if len(place) > MAX_SELECTOR or len(name) > MAX_SELECTOR:
+            yield Place(piece="more", text=f"{key[:MAX_KEY]}: no selector names this place")
+            return
         leaf = _leaf(value)
         if leaf is not None:
             url = self._url(place) if leaf.cut else ""
@@ -322,17 +329,19 @@ def _call_words(value: Any) -> str:
     return " · ".join(words)
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """A value as JSON says it, bounded: what is shown is cut anyway."""
+def _plain(value: Any, room: Iterator[int]) -> Any:
+    """A value as JSON says it, as far as there is room: what is shown is cut anyway."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, datetime):
         return value.isoformat()
-    if depth > 20:
+    if next(room, None) is None:
         return "…"
     if places.is_list(value):
-        return [_plain(each, depth + 1) for each in cast("list[Any]", value)[:MAX_FOUND]]
-    return {key: _plain(each, depth + 1) for key, _, _, each in islice(_entries(value), MAX_FOUND)}
+        items = cast("list[Any]", value)[:MAX_FOUND]
+        return [_plain(each, room) for each, _ in zip(items, room, strict=False)]
+    entries = islice(_entries(value), MAX_FOUND)
+    return {key: _plain(each, room) for (key, _, _, each), _ in zip(entries, room, strict=False)}
 
 
 def _beginning(text: str) -> str:
