@@ -50,7 +50,7 @@ def test_everything_public_is_in_the_reference(kind: type) -> None:
         # Of no use but to those who build on it, or another spelling of what is there.
         "KEYS", "to_json", "layout_calls_as_app", "get", "root", "invocation", "part", "output", "supplied_name",
         "feedback_definition_id", "Lens", "Query", "Tru", "path_and_method", "dequalify", "for_record", "for_app", "render",
-        "of_calls",
+        "of_calls", "find_app",
     }  # fmt: skip
 
     assert names - inner <= said

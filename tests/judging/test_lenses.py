@@ -207,6 +207,20 @@ def test_spans_are_selected_by_op_kind_and_attributes() -> None:
     assert values(where(attributes={"n": 1.0}).rets, record) == [2]
     assert values(where(attributes={"n": True}).rets, record) == [3]
     assert list(where(kind="llm", op="o*").rets.paths(record)) == [("calls[2].rets", 3)]
+    assert list(where(kind="llm")[-1].rets.paths(record)) == [("calls[2].rets", 3)]
+    assert list(where(kind="llm")[:].rets.paths(record)) == [
+        ("calls[1].rets", 2),
+        ("calls[2].rets", 3),
+    ]
+    assert list(where(kind="llm")[0, -1].rets.paths(record)) == [
+        ("calls[1].rets", 2),
+        ("calls[2].rets", 3),
+    ]
+    assert list(where(kind="llm").where(op="o*").rets.paths(record)) == [
+        ('calls.where(kind="llm")[1].rets', 3)
+    ]
+    assert list(where(kind="llm").paths(record)) == [('calls.where(kind="llm")', calls[1:])]
+    assert values(where(kind="llm").collect()[0][1].rets, record) == [3]
     assert not where(attributes={"n": "1"}).exists(record)
     with pytest.raises(
         MissingPlace, match=r"3 elements, calls of other, rag\.answer, rag\.retrieve"
@@ -359,9 +373,14 @@ def test_setting_makes_what_is_missing() -> None:
         "a": [{"x": 2}, {"x": 2}, {"x": 1}]
     }
     assert Lens().x.set(({"x": 1}, {"y": 1}), 2) == ({"x": 2}, {"y": 1})
-    assert Lens().where(kind="llm").x.set([{"kind": "llm"}, {"kind": "tool"}], 1) == [
+    assert Lens().where(kind="llm").x.set([{"kind": "llm", "x": 0}, {"x": 0}], 1) == [
         {"kind": "llm", "x": 1},
-        {"kind": "tool"},
+        {"x": 0},
+    ]
+    assert Lens().where(kind="llm")[-1].set([{"kind": "llm"}, {"kind": "llm"}, {}], 1) == [
+        {"kind": "llm"},
+        1,
+        {},
     ]
     assert Lens().set(1, 2) == 2
     before = copy.deepcopy(RECORD)
@@ -379,6 +398,8 @@ def test_setting_makes_what_is_missing() -> None:
         (Lens()[0], "text"),
         (Lens()[:], 5),
         (Lens()["__class__"], Passage("a")),
+        (Lens().where(kind="llm"), [{"kind": "llm"}]),
+        (Lens().where(kind="llm")[1], [{"kind": "llm"}]),
     ],
     ids=str,
 )

@@ -127,6 +127,7 @@ def test_a_call_that_failed_is_there_with_its_error_and_without_a_return_value()
     assert record.main_error == "ValueError: bad"
     assert selected(record, Select.RecordCalls.b.rets) == [1]
     assert selected(record, Select.RecordCalls.b.error) == [None, "ValueError: no"]
+    assert selected(record, Select.spans(op="b").rets) == [1]
     assert not Select.RecordOutput.exists({"__record__": record})
     with pytest.raises(
         MissingPlace, match=r"'__record__', which has the keys record_id.*main_error"

@@ -85,7 +85,7 @@ class Lens:
         kind: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> Lens:
-        """Those calls of a list that are of an op, of a kind and have attributes; missing where none is.
+        """Those calls of a list that are of an op, of a kind and have attributes, as a list; missing where none is.
 
         Args:
             op: the name; `*` stands for any characters.

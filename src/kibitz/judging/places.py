@@ -24,6 +24,22 @@ METHODS = frozenset({MethodType, BuiltinMethodType, MethodWrapperType})
 _SCALARS = (str, bytes, bytearray, memoryview, int, float, complex, type(None), type)
 
 
+class Chosen(list[Any]):
+    """Some elements of a list, which know their positions in it."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, found: Iterable[tuple[int, Any]]) -> None:
+        pairs = list(found)
+        super().__init__(each for _, each in pairs)
+        self.at = [at for at, _ in pairs]
+
+
+def position(value: Sequence[Any], at: int) -> int:
+    """Where an element of a list is, also where the list is some of another's."""
+    return value.at[at] if isinstance(value, Chosen) else at
+
+
 def is_list(value: object) -> bool:
     """Whether a value has elements by position; texts do not."""
     kind = type(value)
@@ -56,7 +72,9 @@ def member(value: object, name: str) -> Any:
 def members(values: Iterable[Any], name: str) -> list[tuple[str, Any]]:
     """That name of each element that has it, with the position; LookupError where none has."""
     found: list[tuple[str, Any]] = []
-    for at, value in enumerate(values):
+    for at, value in (
+        zip(values.at, values, strict=True) if type(values) is Chosen else enumerate(values)
+    ):
         try:
             kind = kinds.get(type(value))  # pyright: ignore[reportUnknownArgumentType] any
             if kind == LIST or (kind is None and is_list(value)):

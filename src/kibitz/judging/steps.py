@@ -130,7 +130,7 @@ class Index:
             if places.is_list(value):
                 # From the end or not, the place is said from the beginning: it stays when more is added.
                 exact = at if at >= 0 else at + len(value)
-                return rest(value[at], f"{place}[{exact}]")
+                return rest(value[at], f"{place}[{places.position(value, exact)}]")
             return rest(places.at_number(value, at), f"{place}[{at}]")
 
         return trace
@@ -176,7 +176,8 @@ class Slice:
             if not places.is_list(value):
                 raise LookupError
             return chain.from_iterable(
-                rest(value[at], f"{place}[{at}]") for at in range(*part.indices(len(value)))
+                rest(value[at], f"{place}[{places.position(value, at)}]")
+                for at in range(*part.indices(len(value)))
             )
 
         return trace
@@ -250,16 +251,28 @@ class Where:
 
     def getter(self, rest: Getter | None) -> Getter:
         then = rest or _one
-        return lambda value: chain.from_iterable(then(each) for _, each in self._found(value))
+        return lambda value: then([each for _, each in self._found(value)])
 
-    def tracer(self, rest: Tracer) -> Tracer:
-        return lambda value, place: chain.from_iterable(
-            rest(each, f"{place}[{at}]") for at, each in self._found(value)
-        )
+    def tracer(self, rest: Tracer, *, goes_inside: bool = False) -> Tracer:
+        """`goes_inside`: what comes after leads to single ones of them, whose places are those of the whole list."""
+        text = str(self)
+
+        def trace(value: Any, place: str) -> Iterable[tuple[str, Any]]:
+            found = self._found(value)
+            if goes_inside:
+                return rest(places.Chosen(found), place)
+            return rest([each for _, each in found], place + text)
+
+        return trace
 
     def put(self, value: Any, change: Callable[[Any], Any]) -> Any:
-        chosen = {at for at, _ in self._found(value)}
-        items = [change(each) if at in chosen else each for at, each in enumerate(value)]
+        found = self._found(value)
+        changed = change([each for _, each in found])
+        if not places.is_list(changed) or len(changed) != len(found):
+            raise LookupError
+        items = places.items(value)
+        for (at, _), each in zip(found, changed, strict=True):
+            items[at] = each
         return places.like(value, items)
 
     def __str__(self) -> str:
@@ -283,6 +296,7 @@ class Collect:
 
 
 Step = Member | Index | Slice | Several | Where | Collect
+_SINGLE = (Member, Index, Slice, Several)
 
 
 def getter(steps: Sequence[Step]) -> Getter:
@@ -328,7 +342,11 @@ def tracer(steps: Sequence[Step]) -> Tracer:
             before, after = getter(steps[:at]), rest
             text = "".join(map(str, steps[: at + 1]))
             return lambda value, place: after(list(before(value)), place + text)
-        rest = step.tracer(rest)
+        if isinstance(step, Where):
+            inside = isinstance(steps[at + 1], _SINGLE) if at + 1 < len(steps) else False
+            rest = step.tracer(rest, goes_inside=inside)
+        else:
+            rest = step.tracer(rest)
     return rest
 
 
