@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import carried
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ from click.testing import Result
 
 from kibitz.base.errors import UsageError
 from kibitz.cli import exporting
+from kibitz.storage import sqlite
 from kibitz.testing import serving
 
 Run = Callable[..., Result]
@@ -274,3 +276,30 @@ def test_an_unknown_project_is_named(run: Run, folder: Path) -> None:
 
     assert result.exit_code == 1
     assert "nobody" in result.stderr
+
+
+@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize("name", ["bot.jsonl", "bot.zip", "tables/"])
+def test_evaluations_and_rules_come_along(
+    run: Run, tmp_path: Path, name: str, remote: bool
+) -> None:
+    store = sqlite.open_store(tmp_path / "one")
+    carried.judged(store)
+    store.close()
+    target, copy = f"{tmp_path}/{name}", tmp_path / "two"
+
+    done = run("export", carried.PROJECT, "--data", str(tmp_path / "one"), "-o", target)
+    if remote:
+        with serving.server(copy) as url:
+            back = run("import", target, "--url", url)
+    else:
+        back = run("import", target, "--data", str(copy))
+
+    assert "5 calls, 1 feedback, 6 evaluations and 2 rules of" in done.stdout
+    assert (back.exit_code, back.stderr) == (0, "")
+    assert "6 evaluations, 2 rules" in back.stdout
+    store = sqlite.open_store(copy)
+    assert [each.name for each in store.rules.list(carried.PROJECT)] == ["nightly", "resting"]
+    (progress,) = store.evaluations.progress(carried.PROJECT)
+    assert (progress.wanted, progress.done, progress.failed, progress.skipped) == (3, 1, 1, 1)
+    store.close()
