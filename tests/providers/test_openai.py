@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-import time
+import traceback
 
 import pytest
 from judge_server import JudgeServer, Reply
@@ -287,7 +287,7 @@ def test_errors_are_of_our_own_tree_and_name_no_key(status: int, kind: type) -> 
         pytest.raises(kind) as raised,
     ):
         judge(server).relevance("a", "b")
-    shown = "".join(__import__("traceback").format_exception(raised.value))
+    shown = "".join(traceback.format_exception(raised.value))
     assert KEY not in shown
     assert str(status) in str(raised.value)
     assert len(server.requests) == 1
@@ -361,12 +361,6 @@ def test_a_key_of_the_environment_goes_only_where_it_belongs(
     assert OpenAI(base_url="http://127.0.0.1:9/v1")._secret == "sk-of-openai"
     assert OpenAI(base_url="https://evil.example/v1")._secret is None
     assert OpenAI(base_url="https://api.openai.com.evil.example/v1")._secret is None
-    assert (
-        OpenAI(
-            base_url="https://api.openai.com@evil.example/v1" if False else "https://evil.example"
-        )._secret
-        is None
-    )
     monkeypatch.setenv("KIBITZ_KEY_ROUTER_EXAMPLE", "of-router")
     assert OpenAI(base_url="https://router.example/v1")._secret == "of-router"
     monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
@@ -518,16 +512,3 @@ def test_a_refusal_that_the_service_marks_is_one() -> None:
         pytest.raises(JudgeAnswerError, match="refused: 'I will not"),
     ):
         judge(server).relevance("a", "b")
-
-
-def test_the_judge_costs_little_itself() -> None:
-    """Ten thousand prompts are built and answers read without a service: that they are no loop of seconds."""
-    from kibitz.providers import prompts, scores
-
-    started = time.process_time()
-    wishes = prompts.Wishes(scale=scores.Scale(0, 3))
-    for _ in range(1_000):
-        prompts.of_family(
-            FAMILIES["relevance"], {"prompt": "a", "response": "b" * 500}, wishes, reasons=True
-        )
-    assert time.process_time() - started < 10

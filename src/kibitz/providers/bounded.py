@@ -114,10 +114,10 @@ A = TypeVar("A")
 
 
 class Clients(Generic[S, A]):
-    """The clients of one judge: one for threads, made anew after a fork, and one for each event loop.
+    """The clients for one service, address and key: one for threads, made anew after a fork, and one for each loop.
 
-    They are made when they are first needed and closed by themselves: that of threads with the judge or at the end of
-    the program, that of a loop when the loop ends.
+    They are made when they are first needed, shared by all who ask there, and closed by themselves: that of threads at
+    the end of the program, that of a loop when the loop ends.
     """
 
     def __init__(self, make: Callable[[], S], amake: Callable[[], A]) -> None:
@@ -125,30 +125,58 @@ class Clients(Generic[S, A]):
         self._lock = threading.Lock()
         """Protects the two that follow."""
         self._made: S | None = None
-        self._owner = 0
+        self._owner = os.getpid()
         self._by_loop: dict[asyncio.AbstractEventLoop, tuple[A, AsyncGenerator[None]]] = {}
 
     def get(self) -> S:
         """The client of threads."""
+        if self._owner != os.getpid():
+            # The lock may be held by a thread that this process does not have.
+            self._lock, self._made, self._owner = threading.Lock(), None, os.getpid()
         with self._lock:
-            if self._made is None or self._owner != os.getpid():
-                self._made, self._owner = self._make(), os.getpid()
+            if self._made is None:
+                self._made = self._make()
                 weakref.finalize(self, self._made.close)
             return self._made
 
     async def aget(self) -> A:
         """The client of the running loop."""
         loop = asyncio.get_running_loop()
-        for each in [each for each in self._by_loop if each.is_closed()]:
-            self._by_loop.pop(each, None)
-        if loop not in self._by_loop:
-            made = self._amake()
-            held = _held(made)
-            self._by_loop[loop] = (made, held)
-            # A loop that ends closes its asynchronous generators (`shutdown_asyncgens`), and with this one the client:
-            # nothing else says to a library that a loop ends.
-            await anext(held)
-        return self._by_loop[loop][0]
+        found = self._by_loop.get(loop)
+        if found is not None:
+            return found[0]
+        for each in list(self._by_loop):
+            if each.is_closed():
+                self._by_loop.pop(each, None)
+        made = self._amake()
+        held = _held(made)
+        self._by_loop[loop] = (made, held)
+        # A loop that ends closes its asynchronous generators (`shutdown_asyncgens`), and with this one the client:
+        # nothing else tells a library that a loop ends. It is kept here, because one that nobody keeps is closed in a
+        # task that the end of the loop does not wait for.
+        await anext(held)
+        return made
+
+
+_lock = threading.Lock()
+_shared: dict[tuple[str, ...], Clients[Any, Any]] = {}
+"""Every pair of clients of this process, under `_lock`; they are as few as the services that are asked."""
+
+
+def shared(*place: str, make: Callable[[], Any], amake: Callable[[], Any]) -> Clients[Any, Any]:
+    """The clients for a service, address and key; made by these where nobody has asked there yet."""
+    with _lock:
+        if place not in _shared:
+            _shared[place] = Clients(make, amake)
+        return _shared[place]
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 async def _held(client: Any) -> AsyncGenerator[None]:

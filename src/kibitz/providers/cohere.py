@@ -78,9 +78,11 @@ class Cohere(ChatJudge):
         super().__init__(model, service="cohere", url=url, key=key, **options)
         self.rerank_model = rerank_model
         given = {"api_key": key or openai.NO_KEY, "base_url": url}
-        self._clients = bounded.Clients[Any, Any](
-            lambda: _Client(cohere.ClientV2, bounded.client(), given),
-            lambda: _Client(cohere.AsyncClientV2, bounded.aclient(), given),
+        self._clients = bounded.shared(
+            "Cohere",
+            *given.values(),
+            make=lambda: _Client(cohere.ClientV2, bounded.client(), given),
+            amake=lambda: _Client(cohere.AsyncClientV2, bounded.aclient(), given),
         )
         self._ranking: Endpoint | None = None
 

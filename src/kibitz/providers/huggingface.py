@@ -106,9 +106,11 @@ class Huggingface(Classifiers, Provider):
             "provider": "hf-inference",
             "timeout": timeout_s,
         }
-        self._clients = bounded.Clients[Any, Any](
-            lambda: _Client(hub.InferenceClient(**given)),
-            lambda: hub.AsyncInferenceClient(**given),
+        self._clients = bounded.shared(
+            "Huggingface",
+            *map(str, given.values()),
+            make=lambda: _Client(hub.InferenceClient(**given)),
+            amake=lambda: hub.AsyncInferenceClient(**given),
         )
 
     def __repr__(self) -> str:

@@ -87,11 +87,13 @@ class OpenAI(Moderations, ChatJudge):
         openai = library()
         from kibitz.providers import bounded
 
-        self._clients = bounded.Clients[Any, Any](
-            lambda: getattr(openai, client)(
+        self._clients = bounded.shared(
+            client,
+            *map(str, arguments.values()),
+            make=lambda: getattr(openai, client)(
                 max_retries=0, http_client=bounded.client(), **arguments
             ),
-            lambda: getattr(openai, f"Async{client}")(
+            amake=lambda: getattr(openai, f"Async{client}")(
                 max_retries=0, http_client=bounded.aclient(), **arguments
             ),
         )
