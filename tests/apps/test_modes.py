@@ -375,3 +375,28 @@ def test_a_model_behind_http_judges_on_threads_with_its_cost(captured: Captured)
     assert result.cost.requests == 1
     (part,) = captured.evaluations
     assert part.spent.requests == 1
+
+
+def test_a_worker_sees_the_app_that_the_program_sees(tmp_path):
+    """Selectors of `Select.App` have one outcome in every mode, too."""
+    from kibitz.workers.definitions import loading
+    from kibitz.workers.worker import Options, Worker
+
+    feedback = Feedback(rag.brief, name="docs").on(Select.App.app.retriever.docs[:])
+    found = {}
+    for mode in (*IN_PROCESS, FeedbackMode.DEFERRED):
+        project = f"acme/{mode}"
+        kibitz.init(project, data=str(tmp_path), print_summary=False)
+        app = App(made := rag.Rag(), feedbacks=[feedback], feedback_mode=mode)
+        made.query("How?")
+        app.close()
+        kibitz.finish()
+        if mode is FeedbackMode.DEFERRED:
+            store = sqlite.open_store(tmp_path)
+            try:
+                Worker(store, Options(until="once"), load=loading(["rag"])).run()
+            finally:
+                store.close()
+        found[mode] = outcomes(project, tmp_path)
+
+    assert found == dict.fromkeys(found, [("docs", "done", None)])

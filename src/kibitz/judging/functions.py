@@ -228,6 +228,8 @@ def _sorted(app: Any, record: Any) -> tuple[Any, Any]:
 
 def _source(app: Any, record: Any, source_data: Mapping[str, Any] | None) -> dict[str, Any]:
     source: dict[str, Any] = {} if source_data is None else dict(source_data)
+    if app is None and isinstance(record, Record) and record.find_app is not None:
+        app = record.find_app()
     if app is not None:
         describe = getattr(app, "__kibitz_app__", None)
         source["__app__"] = app if describe is None else describe()

@@ -267,6 +267,10 @@ class Record:
         "app",
     )
 
+    find_app: Callable[[], Any] | None = None
+    """Gives the app as JSON, for selectors of `Select.App` where a run is not given one; whoever made the record sets
+    it."""
+
     def __init__(
         self,
         *,

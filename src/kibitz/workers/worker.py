@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from kibitz.base import clock, ids
 from kibitz.base.errors import KibitzError
 from kibitz.storage.protocols import Store
-from kibitz.workers import claiming
+from kibitz.workers import records
 from kibitz.workers.board import Board
 from kibitz.workers.claiming import Claimer, MakeRecord, Options
 from kibitz.workers.definitions import Definitions, Load
@@ -87,7 +87,7 @@ class Worker:
             self._finisher.put,
             name=self.name,
             options=options,
-            make_record=make_record or claiming.usual_record(),
+            make_record=make_record or records.maker(store.objects),
         )
         self._stop = threading.Event()
         self._now = threading.Event()
