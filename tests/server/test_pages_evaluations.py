@@ -275,6 +275,17 @@ def test_failures_are_counted_by_reason_filtered_and_tried_again_together(site: 
     assert (progress.failed, progress.wanted) == (0, 4)
 
 
+def test_reasons_of_what_was_skipped_are_told_where_nothing_failed(site: Site) -> None:
+    write(site, *(part(f"c{n}", n) for n in range(3)))
+    missing = Feedback(words, name="words", if_missing="ignore").on(text=PASSAGES)
+    judged.evaluate(site, missing)
+
+    told = site.page(f"{PATH}/functions/words").one("div", "reasons")
+    assert "were skipped" in told.text
+    assert [each.one("span", "num").text for each in told.all("li")] == ["3"]
+    assert not told.all("button")
+
+
 def test_runs_come_in_pages(site: Site) -> None:
     write(site, *(part(f"c{n}", n) for n in range(35)))
     judged.evaluate(site, Feedback(words, name="words").on_output())

@@ -167,10 +167,12 @@ class FunctionPage:
     """Of that version, or of all where none is chosen."""
     mean: str
     """With its interval."""
+    why: EvaluationStatus
+    """Of which runs reasons are told: those that failed, or those that were skipped where none did."""
     reasons: tuple[tuple[str, int], ...]
-    """Why runs failed lately, and how many for it."""
+    """Why runs ended so lately, and how many for it."""
     reasons_of: int
-    """Failed runs that these were counted of."""
+    """Runs that these were counted of."""
     choices: tuple[Choice, ...]
     """The filters of the runs."""
     rows: tuple[EvaluationRow, ...]
@@ -257,8 +259,9 @@ def show_function(
         return feedback.address(path, version=wanted, **parameters)
 
     mine = [each for each in progress if not wanted or each.definition_ref == ref]
-    failed = sum(each.failed for each in mine)
-    reasons, reasons_of = _reasons(store, asked, failed)
+    counts = _counts(mine)
+    why: EvaluationStatus = "failed" if counts["failed"] else "skipped"
+    reasons, reasons_of = _reasons(store, asked, why) if counts[why] else ((), 0)
     leaf = _leaf(project, name)
     judged = any(each.done for each in progress)
     return frames.send(
@@ -285,6 +288,7 @@ def show_function(
             ),
             progress=progress_of(mine, url),
             mean=_means(store, project, [name]).get(name, "") if judged else "",
+            why=why,
             reasons=reasons,
             reasons_of=reasons_of,
             choices=_choices(mine, status, url),
@@ -433,17 +437,15 @@ def _choices(
 
 
 def _reasons(
-    store: Store, asked: EvaluationQuery, failed: int
+    store: Store, asked: EvaluationQuery, status: EvaluationStatus
 ) -> tuple[tuple[tuple[str, int], ...], int]:
-    """Why the latest failed, the most frequent reasons first."""
-    if not failed:
-        return (), 0
+    """Why the latest ended so, the most frequent reasons first."""
     page = store.evaluations.query(
         EvaluationQuery(
             project=asked.project,
             name=asked.name,
             definition_ref=asked.definition_ref,
-            status=["failed"],
+            status=[status],
             limit=GROUPED,
         )
     )
