@@ -21,7 +21,7 @@ REQUIREMENTS := pyproject.toml
 WORKERS ?= 2
 ARGS ?=
 DATA ?= .kibitz
-BENCHMARKS ?= sdk_overhead import_time ingest feedback_ingest query
+BENCHMARKS ?= sdk_overhead import_time ingest feedback_ingest query feedback_run deferred
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
