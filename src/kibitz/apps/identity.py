@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +40,7 @@ class Identity:
     @property
     def id(self) -> str:
         """One id for every name and version."""
-        return f"app_{refs.digest(msgspec.json.encode([self.name, self.version]))}"
+        return _id(self.name, self.version)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -57,6 +58,11 @@ class Identity:
         if meta:
             found["meta"] = meta
         return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _id(name: str, version: str) -> str:
+    return f"app_{refs.digest(msgspec.json.encode([name, version]))}"
 
 
 def make(

@@ -19,7 +19,7 @@ from kibitz.apps.recordings import Recordings
 from kibitz.apps.records import AppRecord
 from kibitz.base import jsonable
 from kibitz.judging.modes import FeedbackMode
-from kibitz.tracing import recording
+from kibitz.tracing import guard, recording
 from kibitz.tracing.recording import Extra, Recording
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Recorder:
         self.evaluator = Evaluator(feedbacks, feedback_mode, timeout_s=feedback_timeout_s)
         self._definition: _Object | None = None
         self._session: Any = None
-        self._ref = ""
+        self._ref: str | None = None
         if recording.apart is None:
             recording.apart = gathering.Apart()
 
@@ -169,10 +169,14 @@ class Recorder:
         if session is recording.apart:
             return None
         if self._session is not session:
-            part = identity.version_of(self.__kibitz_app__())
-            self._ref = identity.ref_of(session.project, part)
             self._session = session
-            session.define(self._ref, part, send=True)
+            try:
+                part = identity.version_of(self.__kibitz_app__())
+                self._ref = identity.ref_of(session.project, part)
+                session.define(self._ref, part, send=True)
+            except Exception as error:  # noqa: BLE001 the guard of the recording path
+                self._ref = None
+                guard.note(error, "describing an app")
         return self._ref
 
     # Records.
