@@ -8,7 +8,9 @@ nobody but whom they are for. Proxies and certificates of the environment are us
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import ssl
 import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -19,6 +21,9 @@ import httpx
 from kibitz.base import clock
 
 MAX_ANSWER_BYTES = 32 << 20
+MAX_POOLS = 16
+POOL_REQUESTS = 8
+"""About so many requests under way share a pool."""
 _UNTIL = "kibitz.until_ns"
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 
@@ -91,17 +96,27 @@ async def _abound(response: httpx.Response) -> None:
     response.stream = _AsyncStream(response.stream, _Bounds(response.request))
 
 
+@functools.cache
+def _certificates(owner: int) -> ssl.SSLContext:
+    """Read once for a process: it takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
 def client() -> httpx.Client:
     """A client for any number of threads."""
     return httpx.Client(
-        limits=_CONNECTIONS, event_hooks={"request": [_begin], "response": [_bound]}
+        verify=_certificates(os.getpid()),
+        limits=_CONNECTIONS,
+        event_hooks={"request": [_begin], "response": [_bound]},
     )
 
 
 def aclient() -> httpx.AsyncClient:
     """A client for the tasks of one event loop."""
     return httpx.AsyncClient(
-        limits=_CONNECTIONS, event_hooks={"request": [_abegin], "response": [_abound]}
+        verify=_certificates(os.getpid()),
+        limits=_CONNECTIONS,
+        event_hooks={"request": [_abegin], "response": [_abound]},
     )
 
 
@@ -126,7 +141,8 @@ class Clients(Generic[S, A]):
         """Protects the two that follow."""
         self._made: S | None = None
         self._owner = os.getpid()
-        self._by_loop: dict[asyncio.AbstractEventLoop, tuple[A, AsyncGenerator[None]]] = {}
+        self._by_loop: dict[asyncio.AbstractEventLoop, list[tuple[A, AsyncGenerator[None]]]] = {}
+        self._turn = 0
 
     def get(self) -> S:
         """The client of threads."""
@@ -139,18 +155,27 @@ class Clients(Generic[S, A]):
                 weakref.finalize(self, self._made.close)
             return self._made
 
-    async def aget(self) -> A:
-        """The client of the running loop."""
+    async def aget(self, under_way: int = 1) -> A:
+        """A client of the running loop, one of more where more requests are under way.
+
+        What a pool of httpx does for each request grows with the square of its connections: fifty in one pool take most
+        of a processor at 100 requests a second, fifty in seven take little.
+        """
         loop = asyncio.get_running_loop()
-        found = self._by_loop.get(loop)
-        if found is not None:
-            return found[0]
-        for each in list(self._by_loop):
-            if each.is_closed():
-                self._by_loop.pop(each, None)
+        pools = self._by_loop.get(loop)
+        if pools is None:
+            for each in list(self._by_loop):
+                if each.is_closed():
+                    self._by_loop.pop(each, None)
+            pools = self._by_loop[loop] = []
+        wanted = min(MAX_POOLS, 1 + (under_way - 1) // POOL_REQUESTS)
+        self._turn += 1
+        at = self._turn % wanted
+        if at < len(pools):
+            return pools[at][0]
         made = self._amake()
         held = _held(made)
-        self._by_loop[loop] = (made, held)
+        pools.append((made, held))
         # A loop that ends closes its asynchronous generators (`shutdown_asyncgens`), and with this one the client:
         # nothing else tells a library that a loop ends. It is kept here, because one that nobody keeps is closed in a
         # task that the end of the loop does not wait for.

@@ -110,7 +110,7 @@ class Cohere(ChatJudge):
         at = self._ranking_endpoint()
 
         async def send(timeout_s: float) -> Answered[Any]:
-            client = await self._clients.aget()
+            client = await self._clients.aget(at.gate.inside)
             with translated(at.name, timeout_s, self._secret):
                 return Answered(
                     await client.client.rerank(
@@ -145,7 +145,7 @@ class Cohere(ChatJudge):
         return _read(said, prompt)
 
     async def _asend(self, prompt: Prompt, manner: Manner, timeout_s: float) -> Answered[Said]:
-        client = await self._clients.aget()
+        client = await self._clients.aget(self.endpoint.gate.inside)
         with translated(self.endpoint.name, timeout_s, self._secret):
             said = await client.client.chat(**self._request(prompt, manner, timeout_s))
         return _read(said, prompt)

@@ -151,7 +151,7 @@ class Huggingface(Classifiers, Provider):
 
     async def _aanswer(self, question: Question) -> list[Label]:
         async def send(timeout_s: float) -> Answered[Any]:
-            client = await self._clients.aget()
+            client = await self._clients.aget(self.endpoint.gate.inside)
             with translated(self.endpoint.name, timeout_s, self._secret):
                 asking = self._method(client, question)(question.text, **self._of(question))
                 return Answered(await asking)

@@ -107,7 +107,7 @@ class OpenAI(Moderations, ChatJudge):
         return read(said, prompt, self.endpoint.name)
 
     async def _asend(self, prompt: Prompt, manner: Manner, timeout_s: float) -> Answered[Said]:
-        client = await self._clients.aget()
+        client = await self._clients.aget(self.endpoint.gate.inside)
         with translated(self.endpoint.name, timeout_s, self._secret):
             said = await client.chat.completions.create(
                 timeout=timeout_s, **request(self.model, prompt, manner)
@@ -132,7 +132,7 @@ class OpenAI(Moderations, ChatJudge):
         at = self._moderation_endpoint()
 
         async def send(timeout_s: float) -> Answered[Any]:
-            client = await self._clients.aget()
+            client = await self._clients.aget(at.gate.inside)
             with translated(at.name, timeout_s, self._secret):
                 return Answered(
                     await client.moderations.create(
