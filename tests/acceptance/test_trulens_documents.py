@@ -400,3 +400,45 @@ def test_records_of_an_app_that_ran_elsewhere(tmp_path) -> None:
     assert [each["contexts"] for each in said["rest"]] == [["done", 1.0], ["done", 0.0]]
     assert said["stored"] == [["When?", 1.0], ["Where?", 0.0], ["Who?", 0.0]]
     assert said["human"]
+
+
+def test_shorthands_for_frameworks(tmp_path) -> None:
+    said = run(
+        tmp_path,
+        """
+    import numpy
+    from langchain_core.documents import Document
+    from langchain_core.language_models.fake import FakeListLLM
+    from langchain_core.prompts import PromptTemplate
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.runnables import RunnablePassthrough
+    from trulens.apps.langchain import TruChain
+    from trulens.core import Feedback, TruSession
+
+    TruSession(project="chains")
+
+    class Shelf(BaseRetriever):
+        def _get_relevant_documents(self, query, *, run_manager):
+            return [Document(page_content="Write to us."), Document(page_content="Call us.")]
+
+    chain = (
+        {"context": Shelf(), "question": RunnablePassthrough()}
+        | PromptTemplate.from_template("{context} {question}")
+        | FakeListLLM(responses=["Write to us."])
+    )
+
+    def grounded(answer: str, passage: str) -> float:
+        return float(passage in answer)
+
+    context = TruChain.select_context(chain)
+    f_grounded = Feedback(grounded).on_output().on(context).aggregate(numpy.mean)
+    tru = TruChain(chain, app_name="chains", feedbacks=[f_grounded])
+    with tru as recording:
+        chain.invoke("How?")
+    record = recording.get()
+    said["result"] = record.wait_for_feedback_results()["grounded"].result
+    said["contexts"] = [each.args["passage"] for each in f_grounded.run(record).calls]
+    """,
+    )
+
+    assert said == {"result": 0.5, "contexts": ["Write to us.", "Call us."]}

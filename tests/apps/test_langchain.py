@@ -253,3 +253,45 @@ def test_batches_on_threads_are_records_each(captured: Captured):
 
     assert sorted(record.main_input for record in recording.records) == list("abcd")
     assert len({part.trace_id for part in captured.calls}) == 4
+
+
+def test_what_runs_in_a_block_is_recorded_without_being_told(captured: Captured):
+    chain = chain_of(FakeListLLM(responses=["Write to us."] * 9))
+    outer, inner = Recorder(chain, app_name="outer"), Recorder(chain, app_name="inner")
+
+    chain.invoke("before")
+    with outer as recording:
+        chain.invoke("How?")
+        # Told twice, recorded once.
+        chain.invoke("When?", config={"callbacks": [outer]})
+        with inner as nested:
+            chain.invoke("Who?")
+        chain.invoke("Where?")
+    chain.invoke("after")
+    _, record = outer.with_record(chain.invoke, "Why?")
+
+    assert [each.main_input for each in recording.records] == ["How?", "When?", "Where?"]
+    assert [each.main_input for each in nested.records] == ["Who?"]
+    assert record.main_input == "Why?"
+    assert not any(
+        call.inputs in ({"input": "before"}, {"input": "after"}) for call in captured.calls
+    )
+
+
+def test_tasks_beside_a_block_are_not_in_it(captured: Captured):
+    chain = chain_of(FakeListLLM(responses=["Write to us."] * 9))
+    recorder = Recorder(chain)
+
+    async def beside() -> None:
+        await chain.ainvoke("beside")
+
+    async def within() -> list[Any]:
+        async with recorder as recording:
+            await chain.ainvoke("within")
+        return [each.main_input for each in recording.records]
+
+    async def both() -> list[Any]:
+        told, _ = await asyncio.gather(within(), beside())
+        return told
+
+    assert asyncio.run(both()) == ["within"]

@@ -6,7 +6,10 @@
         Feedback(judge.relevance).on_input().on(select_context(chain))])
 
     with recorder as recording:
-        chain.invoke("How?", config={"callbacks": [recorder]})
+        chain.invoke("How?")
+
+What runs in its blocks is recorded, by the innermost of nested ones; elsewhere what is given the recorder does, as
+`chain.invoke("How?", config={"callbacks": [recorder]})`.
 
 A run is the call `<name>.invoke`, name being the `run_name` it was given or that of its class, and the first run of a
 call begins a record. What `RunnableSequence` and its like are made of is in the same record, each by its own name.
@@ -16,9 +19,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
-from kibitz.apps import recorder, runs
+from kibitz.apps import recorder, recordings, runs
+from kibitz.apps.recordings import Recordings
 from kibitz.base import jsonable, redaction
 from kibitz.base.errors import MissingExtra, UsageError
 from kibitz.judging.lenses import Lens
@@ -29,6 +34,7 @@ try:
     from langchain_core.load import dumpd
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.runnables import RunnableBinding
+    from langchain_core.tracers.context import register_configure_hook
 except ImportError as error:
     raise MissingExtra(
         "langchain-core is not installed, which kibitz.apps.langchain records: pip install langchain-core"
@@ -78,6 +84,42 @@ class Recorder(recorder.Recorder, BaseCallbackHandler):
         if self.app is None:
             return None
         return jsonable.to_json(dumpd(self.app), redaction=redaction.Redaction(()))
+
+    # Its blocks.
+
+    def __enter__(self) -> Recordings:
+        block = super().__enter__()
+        _take_over()
+        return block
+
+    def __exit__(self, *problem: object) -> None:
+        super().__exit__(*problem)
+        _take_over()
+
+    async def __aenter__(self) -> Recordings:
+        block = await super().__aenter__()
+        _take_over()
+        return block
+
+    async def __aexit__(self, *problem: object) -> None:
+        await super().__aexit__(*problem)
+        _take_over()
+
+    def with_record(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        before = _here.get()
+        _here.set(self)
+        try:
+            return super().with_record(func, *args, **kwargs)
+        finally:
+            _here.set(before)
+
+    async def awith_record(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        before = _here.get()
+        _here.set(self)
+        try:
+            return await super().awith_record(func, *args, **kwargs)
+        finally:
+            _here.set(before)
 
     # What LangChain tells.
 
@@ -191,6 +233,16 @@ class Recorder(recorder.Recorder, BaseCallbackHandler):
             inputs=inputs,
             is_current=parent_id is not None or _runs_within(),
         )
+
+
+_here: ContextVar[BaseCallbackHandler | None] = ContextVar("kibitz_langchain", default=None)
+register_configure_hook(_here, inheritable=True)
+
+
+def _take_over() -> None:
+    """Have the recorder of the innermost block that is open here told of every run; one that is given too is told once."""
+    mine = [each for each in recordings.apps_here() if isinstance(each, Recorder)]
+    _here.set(mine[-1] if mine else None)
 
 
 def select_context(app: Any) -> Lens:
