@@ -201,9 +201,17 @@ def _peer_with(python: str, rounds: int) -> dict[str, Any]:
 
 
 def _run(command: list[str], given: str | None = None) -> str:
-    done = subprocess.run(
-        command, input=given, capture_output=True, text=True, check=True, timeout=PEER_TIMEOUT_S
-    )
+    # The peer leaves a database where it runs.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            command,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PEER_TIMEOUT_S,
+            cwd=folder,
+        )
     return done.stdout
 
 

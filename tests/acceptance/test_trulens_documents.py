@@ -172,7 +172,7 @@ def test_a_language_match_of_input_and_output(tmp_path) -> None:
     from trulens.core import Feedback
     from trulens.apps.basic import TruBasicApp
 
-    hugs = feedback.Huggingface(base_url=URL, api_key="none")
+    hugs = feedback.Huggingface(base_url=URL, token="none")
     f_lang_match = Feedback(hugs.language_match).on_input_output()
     app = TruBasicApp(lambda prompt: "Oui." if "renew" in prompt else "You can cancel.")
     with app as recording:
