@@ -186,6 +186,13 @@ def test_what_has_no_name_has_an_identity_that_follows_its_code() -> None:
         {"module": "house_judges_evil", "name": "length"},
         {"module": "kibitz.cli", "name": "main"},
         {"module": "kibitz.providersevil", "name": "x"},
+        {"module": "kibitz.providers.keys", "name": "key"},
+        {"module": "kibitz.providers.embeddings", "name": "_package"},
+        {"module": "kibitz.providers.words", "name": "words"},
+        {"module": "kibitz.providers", "name": "examples_from"},
+        {"module": "kibitz.providers.loading", "class": "Once", "parameters": {"load": "x"}, "name": "forget"},
+        {"module": "kibitz.providers.openai", "class": "OpenAI", "parameters": {}, "name": "_connect"},
+        {"module": "kibitz.providers", "class": "Local", "parameters": {}, "name": "_check"},
         {"module": "../house_judges", "name": "x"},
         {"module": "", "name": "x"},
         {"module": None, "name": "x"},
@@ -209,6 +216,40 @@ def test_what_has_no_name_has_an_identity_that_follows_its_code() -> None:
 def test_nothing_else_can_be_reached(described: dict[str, Any]) -> None:
     with pytest.raises(NotImportable):
         importables.load(described, ALLOW)
+
+
+def a_jury(juror: dict[str, Any], aggregation: str) -> dict[str, Any]:
+    return {
+        "module": "kibitz.providers.jury",
+        "class": "Jury",
+        "parameters": {"jurors": [juror], "aggregation": aggregation},
+        "name": "relevance",
+    }
+
+
+HOUSE_JUROR = {"module": "house_judges", "class": "House", "parameters": {}}
+OUR_JUROR = {"module": "kibitz.providers.local", "class": "Local", "parameters": {}}
+
+
+@pytest.mark.parametrize(
+    ("juror", "aggregation"),
+    [
+        (HOUSE_JUROR, "mean"),
+        (OUR_JUROR, "house_judges:length"),
+        (OUR_JUROR, "msgspec.json:schema"),
+        (OUR_JUROR, "kibitz.providers.embeddings:_package"),
+        ({**OUR_JUROR, "module": "kibitz.base.provider", "class": "Provider"}, "mean"),
+    ],
+)
+def test_a_jury_of_a_definition_reaches_no_further(juror: dict[str, Any], aggregation: str) -> None:
+    with pytest.raises(NotImportable):
+        importables.load(a_jury(juror, aggregation))
+
+
+def test_a_jury_of_a_definition_has_what_is_allowed() -> None:
+    loaded: Any = importables.load(a_jury(HOUSE_JUROR, "house_judges:length"), ALLOW)
+
+    assert isinstance(loaded.__self__.jurors[0], house_judges.House)
 
 
 def test_what_is_refused_says_how_to_allow_it() -> None:

@@ -18,9 +18,37 @@ equal one from these. A secret is no argument to keep: it is left out, and the w
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Self
 
 _SECRETS = frozenset({"api_key", "token", "secret", "password", "auth", "http_client", "client"})
+
+
+_allowed: ContextVar[Callable[[str], bool] | None] = ContextVar(
+    "kibitz_provider_allowed", default=None
+)
+
+
+@contextmanager
+def made_of_definition(allowed: Callable[[str], bool]) -> Generator[None]:
+    """While this is open, providers are made of what a stored definition says: whoever wrote it is not trusted.
+
+    Args:
+        allowed: Whether a module may be used, by its name.
+    """
+    token = _allowed.set(allowed)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def may_name(module: str) -> bool | None:
+    """Whether an argument may name something of a module; None where this program said it, and no definition."""
+    allowed = _allowed.get()
+    return None if allowed is None else allowed(module)
 
 
 class SkipEval(Exception):

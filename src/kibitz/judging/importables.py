@@ -22,12 +22,14 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from kibitz.base import refs
+from kibitz.base import provider, refs
 from kibitz.base.errors import NotImportable
 from kibitz.base.provider import Provider
 
 ALWAYS: Final = ("kibitz.providers", "builtins", "statistics", "numpy")
-"""Modules that may always be imported; of all but the first only what computes, see `_CHOSEN`."""
+"""Modules that may always be imported; of the first only judgements of providers, of the others only what computes,
+see `_CHOSEN`."""
+_OURS: Final = "kibitz"
 _CHOSEN: Final[Mapping[str, frozenset[str]]] = {
     "builtins": frozenset(
         {"abs", "all", "any", "bool", "float", "int", "len", "max", "min", "round", "sum"}
@@ -111,6 +113,13 @@ def load(described: Mapping[str, Any], allow: Sequence[str] | None = None) -> Ca
     allowed = (*ALWAYS, *(allow or ()))
     if "class" in described:
         return _method(described, module, name, allowed)
+    if _is_below(module, (_OURS,)):
+        # Its functions are for itself: some read the environment, or import what they are told.
+        raise NotImportable(
+            f"{module}.{name} may not be used by a definition; of {_OURS} only methods of providers may",
+            module=module,
+            name=name,
+        )
     found = _defined(module, name, allowed)
     if not callable(found) or inspect.isclass(found) and module != "builtins":
         raise NotImportable(f"{module}.{name} is no function", module=module, name=name)
@@ -194,16 +203,20 @@ def _method(
     found = _defined(module, class_name, allowed)
     if not inspect.isclass(found):
         raise NotImportable(f"{where} is no class", module=module, name=name)
+    if _is_below(module, (_OURS,)) and not issubclass(found, Provider):
+        raise NotImportable(f"{where} is no provider", module=module, name=name)
     # Looked at without being asked: a property or a `__getattr__` would run here.
     function = inspect.getattr_static(found, name, None)
     if (
         not isinstance(function, FunctionType)
         or (name.startswith("__") and name != "__call__")
-        or not _is_home(function.__module__, (*allowed, "kibitz"))
+        or not _is_home(function.__module__, (*allowed, _OURS))
+        or (_is_below(function.__module__, (_OURS,)) and name.startswith("_"))
     ):
         raise NotImportable(f"{where} has no method {name!r}", module=module, name=name)
     try:
-        made = found(**cast("dict[str, Any]", parameters))
+        with provider.made_of_definition(lambda named: _is_home(named, allowed)):
+            made = found(**cast("dict[str, Any]", parameters))
     except Exception as error:
         raise NotImportable(
             f"{where} cannot be made with {_shown(parameters)}: {type(error).__name__}: {error}",

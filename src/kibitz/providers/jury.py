@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, cast
 
+from kibitz.base import provider
 from kibitz.base.errors import JudgeAnswerError, KibitzError, NotImportable, Unavailable, UsageError
 from kibitz.base.provider import Provider
 from kibitz.providers.families import Family
@@ -233,9 +234,11 @@ def _juror(given: Provider | Mapping[str, Any]) -> Provider:
     if isinstance(given, Provider):
         return given
     module, name = str(given.get("module")), str(given.get("class"))
-    # A definition comes from a store: it may name our own providers, and what this program has imported already.
+    # A definition comes from a store: it may name our own providers, and those of modules that are allowed. A program
+    # may name what it has imported already.
+    _check_allowed(module, name)
     imported = sys.modules.get(module)
-    if imported is None and module.startswith(f"{_HOME}."):
+    if imported is None and (module.startswith(f"{_HOME}.") or provider.may_name(module)):
         try:
             imported = importlib.import_module(module)
         except ImportError as error:
@@ -249,7 +252,18 @@ def _juror(given: Provider | Mapping[str, Any]) -> Provider:
             module=module,
             name=name,
         )
+    _check_allowed(found.__module__, name)
     return found(**given.get("parameters", {}))
+
+
+def _check_allowed(module: str, name: str) -> None:
+    if provider.may_name(module) is False:
+        raise NotImportable(
+            f"{module}.{name} of the jury is in a module that may not be imported; allow it with "
+            f"`kibitz worker --allow {module}` or KIBITZ_WORKER_ALLOW={module}",
+            module=module,
+            name=name,
+        )
 
 
 def _weights(given: Sequence[float] | None, n: int) -> list[float]:
@@ -289,13 +303,17 @@ def _aggregate(
 
 
 def _function(module: str, name: str) -> Any:
-    """A function that a definition may name: of `statistics`, or one that a module imported here defines itself; of
-    the rest of the standard library none, for it has functions that end a process."""
+    """A function that a definition may name: of `statistics`, or one that a module imported here, or one that
+    is allowed, defines itself; of the rest of the standard library none, for it has functions that end a process."""
     if module == "statistics":
         return getattr(statistics, name, None) if name in statistics.__all__ else None
-    if module.partition(".")[0] in sys.stdlib_module_names:
+    if module.partition(".")[0] in {*sys.stdlib_module_names, "kibitz"}:
         return None
-    found = getattr(sys.modules.get(module), name, None)
+    _check_allowed(module, name)
+    imported = sys.modules.get(module)
+    if imported is None and provider.may_name(module):
+        imported = importlib.import_module(module)
+    found = getattr(imported, name, None)
     return found if inspect.isfunction(found) and found.__module__ == module else None
 
 
