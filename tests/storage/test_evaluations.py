@@ -399,6 +399,28 @@ def test_what_a_worker_says_that_is_no_score_ends_its_run_as_failed(store, outpu
     assert "cannot be stored" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (Spend(usd=1e300, input_tokens=10**30), Spend(usd=1e6, input_tokens=10**12)),
+        (Spend(usd=float("inf"), requests=2), Spend(usd=1e6, requests=2)),
+        (Spend(usd=float("nan"), unpriced=-1), Spend()),
+        (Spend(usd=-5.0, output_tokens=-7), Spend()),
+    ],
+)
+def test_what_a_run_says_that_it_spent_is_held_to_bounds(store, said, kept):
+    fill(store, 2)
+    first, second = claim(store)
+
+    taken = store.evaluations.finish(
+        PROJECT, [evaluating.outcome(first, spent=said), evaluating.outcome(second)]
+    )
+
+    assert taken == [first.run_id, second.run_id]
+    assert store.evaluations.get(PROJECT, first.evaluation_id).spent == kept
+    assert store.evaluations.progress(PROJECT)[0].spent_usd == kept.usd
+
+
 def test_hostile_texts_and_many_invocations_are_kept_as_far_as_they_fit(store):
     fill(store, 1)
     (run,) = claim(store)

@@ -71,3 +71,10 @@ def until_told(text: str) -> float:
     while not os.path.exists(path):
         time.sleep(0.01)
     return 1.0
+
+
+def talkative(text: str) -> float:
+    """Says its key."""
+    raise PermissionError(
+        "refused: Authorization: Bearer sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+    )

@@ -206,6 +206,19 @@ def test_what_is_no_score_is_kept_with_the_reason(store):
     assert evaluation.invocations[0].arguments == {"text": "because"}
 
 
+def test_a_key_in_an_error_is_not_stored(folder_store):
+    working.add_calls(folder_store, ["because"])
+    talkative = working.feedback(worker_judges.talkative)
+    working.want(folder_store, working.define(folder_store, talkative))
+
+    _run(folder_store)
+
+    evaluation = _only(folder_store)
+    assert "refused" in evaluation.reason
+    assert evaluation.invocations[0].error
+    assert "sk-proj" not in str(evaluation)
+
+
 def test_a_definition_that_may_not_be_imported_fails_with_what_to_do_and_others_go_on(store):
     working.add_calls(store, ["because"] * 3)
     refs = working.define(
@@ -389,6 +402,33 @@ class _Away:
             return method(*arguments, **named)
 
         return asked
+
+
+def test_an_outcome_that_breaks_the_store_fails_alone_and_what_comes_after_is_stored(folder_store):
+    working.add_calls(folder_store, ["because"] * 9 + ["x" * 50])
+    working.want(folder_store, working.define(folder_store, working.feedback(worker_judges.length)))
+
+    tallies = _run(_with(folder_store, _Breaking(folder_store.evaluations, output=0.5)))
+
+    assert (tallies.total.done, tallies.total.failed) == (9, 1)
+    failed = _only(folder_store, status=["failed"])
+    assert failed.reason == "the store did not take its outcome: OverflowError: too large"
+
+
+class _Breaking:
+    """The evaluations of a store that has no room for one output, and does not say so in words of ours."""
+
+    def __init__(self, evaluations, output):
+        self._evaluations = evaluations
+        self._output = output
+
+    def finish(self, project, outcomes):
+        if any(each.part.output == self._output for each in outcomes):
+            raise OverflowError("too large")
+        return self._evaluations.finish(project, outcomes)
+
+    def __getattr__(self, name):
+        return getattr(self._evaluations, name)
 
 
 class _with:

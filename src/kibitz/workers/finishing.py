@@ -101,7 +101,7 @@ class Finisher:
         except AWAY:
             # It must end, and the store is away: the leases say the rest.
             return
-        except KibitzError as error:
+        except Exception as error:  # noqa: BLE001  this thread must go on, or nothing is ever stored again
             self._one_refused(project, items, error)
             return
         self._board.held.forget(job.claim.run_id for job, _ in items)
@@ -118,7 +118,7 @@ class Finisher:
                     raise
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
-    def _one_refused(self, project: str, items: list[_Item], error: KibitzError) -> None:
+    def _one_refused(self, project: str, items: list[_Item], error: Exception) -> None:
         """One of these is too large, or breaks a rule of the store: find it, and say that it failed."""
         if len(items) > 1:
             half = len(items) // 2
@@ -131,7 +131,10 @@ class Finisher:
             self._board.held.forget([job.claim.run_id])
             self._count(job, outcome, taken=False)
             return
-        reason = f"the store did not take its outcome: {error.message}"[:2000]
+        said = (
+            error.message if isinstance(error, KibitzError) else f"{type(error).__name__}: {error}"
+        )
+        reason = f"the store did not take its outcome: {said}"[:2000]
         failed = outcomes.of_reason(job.claim, "failed", reason, outcome.part.started_at)
         self._finish(project, [(job, failed)])
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from kibitz.base import clock
+from kibitz.base import clock, redaction
 from kibitz.base.evaluations import Claim, EvaluationPart, Outcome, RunOutcome
 from kibitz.workers import backoff
 from kibitz.workers.definitions import Result
@@ -20,6 +20,7 @@ def of_result(
     part = result.part(
         run_id=claim.run_id, definition_ref=claim.definition_ref, call_id=claim.call_id
     )
+    part = _without_secrets(part)
     if part.started_at is None or part.ended_at is None:
         part = msgspec.structs.replace(
             part, started_at=part.started_at or started_at, ended_at=part.ended_at or clock.now()
@@ -60,7 +61,26 @@ def of_reason(
         started_at=started_at or now,
         ended_at=now,
     )
-    return RunOutcome(part=part)
+    return RunOutcome(part=_without_secrets(part))
+
+
+def _without_secrets(part: EvaluationPart) -> EvaluationPart:
+    """It without what looks like a secret: what a client of a service raises may have a key in it."""
+
+    def clean(text: str | None) -> str | None:
+        return None if text is None else redaction.scrub(text)
+
+    if part.status == "done":
+        # Scores and what judges say of texts, which were cleaned when they were recorded.
+        return part
+    return msgspec.structs.replace(
+        part,
+        reason=clean(part.reason),
+        error=clean(part.error),
+        invocations=[
+            msgspec.structs.replace(each, error=clean(each.error)) for each in part.invocations
+        ],
+    )
 
 
 def again(claim: Claim, part: EvaluationPart, *, max_attempts: int) -> RunOutcome:
