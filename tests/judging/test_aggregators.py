@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from naming import named
 
 from kibitz.base.errors import NotImportable, UsageError
 from kibitz.judging import aggregators
@@ -36,7 +37,7 @@ FEEDBACK = Feedback(identity).on(Lens().n[:])
         (min, 0.0), (max, 4.0), (sum, 8.0), (len, 4.0), (np.mean, 2.0), (np.max, 4.0), (np.median, 2.0),
         (statistics.fmean, 2.0), (house_judges.spread, 4.0),
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_one_number_of_many(aggregator: Any, result: float) -> None:
     feedback = Feedback(identity, aggregator).on(Lens().n[:])
@@ -92,7 +93,7 @@ def test_named_scores_and_several_aggregators_are_named_by_both() -> None:
     "wrong",
     ["avg", "", "quantile", "quantile:2", "quantile:-1", "quantile:x", "share:0.5", "share:>=x", "share:=>1", [], {}, [5],
      ["min", "min"], ["min", min], [["min"]], 5, {"a": None}],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_what_is_no_aggregator_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError):

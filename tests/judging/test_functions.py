@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 from laid_out import call
+from naming import named
 
 from kibitz.base import spending
 from kibitz.base.errors import MissingPlace, NotImportable, UsageError
@@ -387,7 +388,7 @@ def test_a_product_that_explodes_is_refused_with_its_sizes() -> None:
         (np.float32(0.5), 0.5), (np.float64(0.5), 0.5), (np.float16(0.5), 0.5), (np.int8(3), 3.0), (np.uint64(3), 3.0),
         (np.bool_(True), 1.0), (np.array(0.5), 0.5), ([1, 0], 0.5), (np.array([1, 0]), 0.5), ([True, np.float32(0)], 0.5),
     ],
-    ids=repr,
+    ids=named,
 )  # fmt: skip
 def test_numbers_of_every_sort_are_scores(value: Any, result: float) -> None:
     found = says(value).run(RECORD)
@@ -425,7 +426,7 @@ def test_named_scores_are_aggregated_by_name() -> None:
         ([0.5, None], "None at position 1"), (np.array([[1.0]]), "ndarray"), (object(), "object"), (np.float64("nan"), "nan"),
         (b"1", "bytes"), ((None, {"reason": "x"}), "None"), (Decimal("nan"), "no finite number"),
     ],
-    ids=repr,
+    ids=named,
 )  # fmt: skip
 def test_what_is_no_score_fails_with_the_value_in_the_reason(value: Any, shown: str) -> None:
     result = says(value).run(RECORD)
@@ -509,7 +510,7 @@ def test_after_some_failures_no_further_calls_are_made() -> None:
         (ConnectionError("away"), True), (TimeoutError(), True), (RuntimeError("x"), True), (ValueError("x"), True),
         (SystemExit(3), True), (UsageError("wrong"), False), (ImportError("no"), False), (NotImportable("no"), False),
     ],
-    ids=repr,
+    ids=named,
 )  # fmt: skip
 def test_what_may_pass_is_retriable(error: BaseException, retriable: bool) -> None:
     def judge() -> float:

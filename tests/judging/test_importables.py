@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from naming import named
 
 from kibitz.base.errors import NotImportable
 from kibitz.base.provider import Provider
@@ -50,7 +51,7 @@ def local() -> Any:
         (np.mean, {"module": "numpy", "name": "mean"}),
         (np.nanmax, {"module": "numpy", "name": "nanmax"}),
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_what_has_a_name_comes_back_by_it(func: Any, described: dict[str, Any]) -> None:
     assert importables.describe(func) == described
