@@ -18,7 +18,7 @@ from kibitz.base.records import CallPart
 from kibitz.base.spending import Spend
 from kibitz.query.nodes import ColumnField, Compare, In
 from kibitz.storage import sqlite
-from kibitz.storage.sqlite import planning
+from kibitz.storage.sqlite import planning, wanting
 from kibitz.storage.sqlite.evaluations import SqliteEvaluations
 
 OTHER = evaluating.definition("other")
@@ -183,6 +183,27 @@ def test_no_more_is_begun_on_a_day_on_which_the_money_was_spent(store, clock):
     assert sorted(each.call_id for each in left) == ["b", "c"]
 
 
+@pytest.mark.parametrize("more", [10.0, None, "no rule"])
+def test_what_waits_for_the_money_of_the_next_day_goes_on_when_there_is_more(store, clock, more):
+    keep(store, usd_per_day=1.0)
+    ends(store, "a", "b", "c")
+    hold(store)
+    (run,) = store.evaluations.claim("w", limit=1, lease_s=60)
+    spent = Spend(requests=1, usd=1.5)
+    store.evaluations.finish(PROJECT, [evaluating.outcome(run, spent=spent)])
+    assert store.evaluations.claim("w", limit=9, lease_s=60) == []
+    keep(store, usd_per_day=1.2)
+    assert store.evaluations.claim("w", limit=9, lease_s=60) == []
+
+    if more == "no rule":
+        store.rules.delete(PROJECT, "nightly")
+    else:
+        keep(store, usd_per_day=more)
+
+    left = store.evaluations.claim("w", limit=9, lease_s=60)
+    assert sorted(each.call_id for each in left) == ["b", "c"]
+
+
 def test_a_rule_whose_query_is_no_query_any_more_keeps_no_other_from_its_calls(store, caplog):
     keep(store, "broken", query='op = "answer"')
     keep(store, "sound", query='op = "answer"')
@@ -303,6 +324,23 @@ def test_back_filling_goes_in_steps_behind_a_cursor(store):
     assert [each.left for each in steps] == [701, 200, 0]
     assert "running" not in wanted(store)
     assert "meanwhile" not in wanted(store)
+
+
+def test_a_step_looks_for_no_more_calls_than_it_may_go_through(store, monkeypatch):
+    ends(store, *(f"c{n:04}" for n in range(1200)))
+    store.ingest.write(parts.batch(objects=[GROUNDED]))
+    monkeypatch.setattr(wanting, "CALLS_OF_A_STEP", 300)
+    patient = SqliteEvaluations(store._readers, store.ingest, step_ns=10**12)
+    first = SqliteEvaluations(store._readers, store.ingest, step_ns=0).want(
+        PROJECT, [GROUNDED_REF], None
+    )
+    steps, cursor = [], first.cursor
+    while cursor is not None:
+        steps.append(patient.want(PROJECT, [GROUNDED_REF], None, cursor=cursor))
+        cursor = steps[-1].cursor
+
+    assert first.wanted == 500
+    assert [(each.wanted, each.left) for each in steps] == [(300, 400), (300, 100), (100, 0)]
 
 
 def test_wanting_again_is_of_what_ended_and_leaves_what_runs_alone(store):

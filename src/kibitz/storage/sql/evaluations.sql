@@ -117,6 +117,12 @@ UPDATE evaluations SET state = 1, due_at = ?, attempts = ?, run = ?, worker = ?,
 -- name: postpone
 UPDATE evaluations SET due_at = ? WHERE pk = ?
 
+-- name: hasten
+-- What waits for the next day (?2) because a rule (?3) of a project (?4) had no money left is due now (?1).
+UPDATE evaluations INDEXED BY evaluations_due SET due_at = ?1
+WHERE definition IN (SELECT s.definition FROM evaluation_sums s WHERE s.project = ?4 AND s.wanted + s.running > 0)
+    AND priority IN (0, 1) AND due_at = ?2 AND state < 2 AND rule = ?3
+
 -- name: extend
 UPDATE evaluations SET due_at = ?1
 WHERE state = 1 AND run IN (SELECT value FROM json_each(?2)) RETURNING run

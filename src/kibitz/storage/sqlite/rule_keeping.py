@@ -56,10 +56,11 @@ class SqliteRules:
             ]
             _check_query(rule.query, types)
             check_definitions(connection, pk, project, rule.definitions)
+            rule_pk = names.rule(connection, pk, name)
             connection.execute(
                 _SQL["save_rule"],
                 (
-                    names.rule(connection, pk, name),
+                    rule_pk,
                     pk,
                     msgspec.json.encode(list(dict.fromkeys(rule.definitions))).decode(),
                     rule.query,
@@ -78,6 +79,7 @@ class SqliteRules:
                     f"project {project!r} has {MAX_RULES:,} rules, and no more can be kept; delete some",
                     limit=MAX_RULES,
                 )
+            _hasten(connection, pk, rule_pk, now)
             return _one(connection, project, pk, name)[1]
 
         return self._ingest.change(write)
@@ -86,8 +88,10 @@ class SqliteRules:
         """Forget a rule and give what it was; raises `NotFound`."""
 
         def write(connection: sqlite3.Connection) -> Rule:
-            pk, deleted = _one(connection, project, project_pk(connection, project), name)
+            project_of = project_pk(connection, project)
+            pk, deleted = _one(connection, project, project_of, name)
             connection.execute(_SQL["delete_rule"], (pk,))
+            _hasten(connection, project_of, pk, clock.now_ns() // 1000)
             return deleted
 
         return self._ingest.change(write)
@@ -98,6 +102,12 @@ class SqliteRules:
         with self._readers.reading() as connection:
             pk = project_pk(connection, project)
             return [said for _, said in rows(connection, pk, project, clock.now_ns() // 1000)]
+
+
+def _hasten(connection: sqlite3.Connection, project: int, rule: int, now: int) -> None:
+    """Let what waited for the money of the next day be looked at again: the budget may be another."""
+    tomorrow = (now // DAY_US + 1) * DAY_US
+    connection.execute(_SQL["hasten"], (now, tomorrow, rule, project))
 
 
 def rows(

@@ -37,6 +37,8 @@ _logger = logging.getLogger("kibitz.storage")
 ROOTS = Compare(ColumnField("parent_id"), "eq", None)
 CALLS_AT_A_TIME = 500
 """In one transaction: some tens of milliseconds that others wait for."""
+CALLS_OF_A_STEP = 100_000
+"""More than a step goes through: those after the first do not look for all that is left again."""
 STEP_NS = 1_000_000_000
 """How long a step goes on before it gives its cursor."""
 
@@ -83,11 +85,13 @@ def want(
             place = _Place(0, max(pks, default=0), len(pks))
         else:
             place = _read_cursor(cursor)
+            limit = min(place.left, CALLS_OF_A_STEP)
             pks = planning.matching(
-                connection, pk, condition, after=place.after, until=place.until, limit=place.left
+                connection, pk, condition, after=place.after, until=place.until, limit=limit
             )
-            # Some may be there no more, or match no more.
-            place = _Place(place.after, place.until, len(pks))
+            if len(pks) < limit:
+                # Some are there no more, or match no more.
+                place = _Place(place.after, place.until, len(pks))
     added = known = 0
     deadline = clock.monotonic_ns() + step_ns
     for start in range(0, len(pks), CALLS_AT_A_TIME):
