@@ -10,7 +10,8 @@ import pytest
 from judge_server import JudgeServer, Reply, in_turn
 
 from kibitz.base.errors import JudgeAnswerError, MissingExtra, Unauthorized, Unavailable, UsageError
-from kibitz.providers import Huggingface, HuggingfaceLocal
+from kibitz.judging import importables
+from kibitz.providers import Huggingface, HuggingfaceLocal, huggingface_local
 
 
 def labels(**shares: float) -> list[list[dict]]:
@@ -130,3 +131,33 @@ def test_what_cannot_be_is_refused() -> None:
 def test_without_transformers_the_way_out_is_named() -> None:
     with pytest.raises(MissingExtra, match="pip install transformers torch"):
         HuggingfaceLocal()
+
+
+@pytest.mark.parametrize(
+    ("models", "only_numbers"), [({"toxic": "somebody/model"}, True), ({}, False)]
+)
+def test_models_that_a_definition_chooses_are_read_as_numbers_only(
+    monkeypatch, models, only_numbers
+) -> None:
+    """transformers is too large to be here: what it would be asked is looked at."""
+    asked_for: list[dict] = []
+
+    class Transformers:
+        @staticmethod
+        def pipeline(task, **options):
+            asked_for.append(options)
+            return lambda text, **how: [{"label": "toxic", "score": 0.25}]
+
+    monkeypatch.setattr(huggingface_local, "library", lambda: Transformers)
+    described = {
+        "module": "kibitz.providers.huggingface_local",
+        "class": "HuggingfaceLocal",
+        "parameters": {"models": models},
+        "name": "toxic",
+    }
+
+    assert importables.load(described)("some text") == 0.25
+    assert HuggingfaceLocal(models=models).toxic("some text") == 0.25
+    of_definition, of_program = [each["model_kwargs"] for each in asked_for]
+    assert of_definition.get("use_safetensors", False) is only_numbers
+    assert "use_safetensors" not in of_program

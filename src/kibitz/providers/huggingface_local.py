@@ -10,10 +10,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
+from kibitz.base import provider
 from kibitz.base.errors import MissingExtra, UsageError
 from kibitz.base.provider import Provider
 from kibitz.providers import huggingface
-from kibitz.providers.classifiers import Classifiers, Course, Label, Question
+from kibitz.providers.classifiers import MODELS, Classifiers, Course, Label, Question
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ class HuggingfaceLocal(Classifiers, Provider):
             UsageError: `models` has a purpose that there is not.
         """
         library()
+        self._foreign = provider.may_name(__name__) is not None
+        """Whether a stored definition says which models: of those that are not the usual ones only numbers are read."""
         self.models = huggingface.chosen(models)
         self._device, self._download = device, download
         self._lock = threading.Lock()
@@ -92,6 +95,9 @@ class HuggingfaceLocal(Classifiers, Provider):
             for each in said
         ]
 
+    def _is_foreign(self, question: Question) -> bool:
+        return self._foreign and self.models[question.purpose] != MODELS[question.purpose]
+
     def _pipeline(self, question: Question) -> Any:
         if question.purpose not in self._pipelines:
             model = self.models[question.purpose]
@@ -100,7 +106,11 @@ class HuggingfaceLocal(Classifiers, Provider):
                     question.task,
                     model=model,
                     device=self._device,
-                    model_kwargs={"local_files_only": not self._download},
+                    model_kwargs={
+                        "local_files_only": not self._download,
+                        # The older format of weights is pickle, which runs what its author likes.
+                        **({"use_safetensors": True} if self._is_foreign(question) else {}),
+                    },
                 )
             except OSError as error:
                 raise UsageError(

@@ -57,7 +57,13 @@ def key(
     own = os.environ.get(variable(name))
     if own:
         return own
-    if name in _LOCAL or any(_is(name, each) for each in trusted if each):
+    secret = urlsplit(url).scheme == "https"
+    if name in _LOCAL or any(
+        # In the clear only where the operator said so: a definition may name the right host and the wrong way to it.
+        _is(name, each) and (secret or each.startswith("http://"))
+        for each in trusted
+        if each
+    ):
         return next((found for each in variables if (found := os.environ.get(each))), None)
     return None
 
