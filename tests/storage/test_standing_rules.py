@@ -18,7 +18,7 @@ from kibitz.base.records import CallPart
 from kibitz.base.spending import Spend
 from kibitz.query.nodes import ColumnField, Compare, In
 from kibitz.storage import sqlite
-from kibitz.storage.sqlite import planning, wanting
+from kibitz.storage.sqlite import evaluation_work, planning, wanting
 from kibitz.storage.sqlite.evaluations import SqliteEvaluations
 
 OTHER = evaluating.definition("other")
@@ -181,6 +181,34 @@ def test_no_more_is_begun_on_a_day_on_which_the_money_was_spent(store, clock):
     clock(12 * 3600)
     left = store.evaluations.claim("w", limit=9, lease_s=60)
     assert sorted(each.call_id for each in left) == ["b", "c"]
+
+
+def test_much_that_has_no_money_is_passed_over_in_several_transactions(store, monkeypatch):
+    keep(store, usd_per_day=0.0)
+    ends(store, *(f"c{n:02}" for n in range(20)))
+    store.evaluations.want(PROJECT, [GROUNDED_REF], None, rule="nightly")
+    ends(store, "free")
+    store.evaluations.want(PROJECT, [OTHER_REF], Compare(ColumnField("id"), "eq", "free"))
+    store.ingest.change(
+        lambda connection: connection.execute(
+            "INSERT INTO rule_days SELECT rule, ?, 0, 0, 1 FROM rules",
+            (clock_door.now_ns() // 1000 // 86_400_000_000,),
+        )
+    )
+    monkeypatch.setattr(evaluation_work, "LOOKED_AT_ONCE", 4)
+    transactions: list[Any] = []
+    change = store.ingest.change
+
+    def counted(work: Any) -> Any:
+        transactions.append(work)
+        return change(work)
+
+    monkeypatch.setattr(store.ingest, "change", counted)
+
+    claims = store.evaluations.claim("w", limit=2, lease_s=60)
+
+    assert [each.call_id for each in claims] == ["free"]
+    assert len(transactions) >= 5
 
 
 @pytest.mark.parametrize("more", [10.0, None, "no rule"])

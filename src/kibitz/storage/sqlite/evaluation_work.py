@@ -27,6 +27,8 @@ from kibitz.storage.sqlite.names import WriterNames
 
 _SQL = statements.load("evaluations.sql")
 _NEVER = -(1 << 62)
+LOOKED_AT_ONCE = 10_000
+"""By one transaction: much may be due and may not begin, and others wait to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Ended:
 
 
 def claim(connection: sqlite3.Connection, wish: Wish, now: int) -> list[Claim]:
-    """Take evaluations that are due. See `storage.protocols.Evaluations.claim`."""
+    """Take evaluations that are due; none says little while there are some. See `storage.protocols.Evaluations.claim`."""
     by_project = _open(connection, wish.projects, wish.except_definitions, wish.turn)
     no_money = {
         rule for (rule,) in connection.execute(_SQL["rules_out_of_money"], (now // DAY_US,))
@@ -60,11 +62,13 @@ def claim(connection: sqlite3.Connection, wish: Wish, now: int) -> list[Claim]:
     taken: list[Row] = []
     lease_until = now + wish.lease_us
     sums = Sums(connection, now)
+    looked_at = 0
     for priority in (FRESH, BEHIND):
         asked, pks = 1, [0]
-        while len(taken) < wish.limit and len(pks) == asked:
+        while len(taken) < wish.limit and len(pks) == asked and looked_at < LOOKED_AT_ONCE:
             asked = wish.limit - len(taken)
             pks = _heads(connection, by_project, priority, now, wish, asked)
+            looked_at += len(pks)
             rows = evaluation_rows.read(connection, "evaluations_by_pk", pks)
             # Whatever was looked at is due no more, so that the next range begins behind it.
             fit = _sift(connection, rows, no_money, wish, now, sums)

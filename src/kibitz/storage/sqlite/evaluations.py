@@ -102,12 +102,14 @@ class SqliteEvaluations:
             except_definitions=except_definitions,
             turn=next(self._turns),
         )
-        if not self._is_any_due(projects, except_definitions):
-            # Workers ask all the time; whoever writes is not held up by it.
-            return []
-        return self._ingest.change(
-            lambda connection: evaluation_work.claim(connection, wish, clock.now_ns() // 1000)
-        )
+        # Workers ask all the time; whoever writes is not held up by it.
+        while self._is_any_due(projects, except_definitions):
+            claims = self._ingest.change(
+                lambda connection: evaluation_work.claim(connection, wish, clock.now_ns() // 1000)
+            )
+            if claims:
+                return claims
+        return []
 
     def next_due(self, projects: Sequence[str] | None = None) -> datetime | None:
         """When there will be something to claim. See `storage.protocols.Evaluations`."""
