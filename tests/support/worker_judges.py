@@ -44,6 +44,33 @@ def wrong(text: str) -> float:
     return float("nan")
 
 
+class Unspeakable(Exception):
+    """An error that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def interrupting(text: str) -> float:
+    """Raises what is no `Exception`."""
+    raise KeyboardInterrupt
+
+
+def leaving(text: str) -> float:
+    """Raises what a generator is closed with."""
+    raise GeneratorExit
+
+
+def unspeakable(text: str) -> float:
+    """Raises what cannot be shown."""
+    raise Unspeakable
+
+
+async def interrupting_awaited(text: str) -> float:
+    """Raises what would end an event loop."""
+    raise KeyboardInterrupt
+
+
 def hanging(text: str) -> float:
     """Never ends where the text says so."""
     if "hang" in text:

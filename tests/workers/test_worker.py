@@ -206,6 +206,19 @@ def test_what_is_no_score_is_kept_with_the_reason(store):
     assert evaluation.invocations[0].arguments == {"text": "because"}
 
 
+@pytest.mark.parametrize("name", ["interrupting", "leaving", "unspeakable", "interrupting_awaited"])
+def test_what_is_no_usual_error_fails_and_the_others_go_on(folder_store, name):
+    judge = working.feedback(getattr(worker_judges, name), name="odd")
+    brief = working.feedback(worker_judges.length, name="brief")
+    working.add_calls(folder_store, ["a", "b"])
+    working.want(folder_store, working.define(folder_store, judge, brief))
+
+    tallies = _run(folder_store, replace(IDLE, max_attempts=1))
+
+    assert (tallies.total.done, tallies.total.failed) == (2, 2)
+    assert working.each_once(folder_store)
+
+
 def test_a_key_in_an_error_is_not_stored(folder_store):
     working.add_calls(folder_store, ["because"])
     talkative = working.feedback(worker_judges.talkative)

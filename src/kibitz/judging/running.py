@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import logging
 import math
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -189,6 +190,10 @@ class Run:
                 self._keep(at, numbers.read(value), begun, spent.total)
             except (Exception, SystemExit) as error:  # noqa: BLE001 the implementation's errors are outcomes
                 self._keep_error(at, error, begun, spent.total)
+            except BaseException as error:
+                if _is_of_caller(error):
+                    raise
+                self._keep_error(at, error, begun, spent.total)
 
     async def ainvoke(self, at: int, call: Callable[[Mapping[str, Any]], Awaitable[Any]]) -> None:
         """The same by a call that is awaited."""
@@ -201,6 +206,10 @@ class Run:
                     value = await value
                 self._keep(at, numbers.read(value), begun, spent.total)
             except (Exception, SystemExit) as error:  # noqa: BLE001 as above
+                self._keep_error(at, error, begun, spent.total)
+            except BaseException as error:
+                if _is_of_caller(error):
+                    raise
                 self._keep_error(at, error, begun, spent.total)
 
     def _complete(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -420,8 +429,18 @@ def _spent(calls: Iterable[FeedbackCall]) -> spending.Spend:
     return total
 
 
+def _is_of_caller(error: BaseException) -> bool:
+    """Whether it ends the caller: interrupts reach the main thread only, so elsewhere the implementation raised it."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return True
+    return threading.current_thread() is threading.main_thread()
+
+
 def _said(error: BaseException) -> str:
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 what an error does when it is shown is its own affair
+        text = ""
     if isinstance(error, numbers.NotAScore):
         return f"the implementation {text}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

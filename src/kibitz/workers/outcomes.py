@@ -30,12 +30,17 @@ def of_result(
     return RunOutcome(part=part)
 
 
-def of_error(claim: Claim, error: Exception, started_at: datetime) -> RunOutcome:
+def of_error(claim: Claim, error: BaseException, started_at: datetime) -> RunOutcome:
     """The outcome where something was raised that should have been a result."""
+    name = type(error).__name__
+    try:
+        said = f"{name}: {error}"
+    except Exception:  # noqa: BLE001  what an error does when it is shown is its own affair
+        said = name
     return of_reason(
         claim,
         "failed",
-        f"{type(error).__name__}: {error}"[:1000],
+        said[:1000],
         started_at,
         error="".join(traceback.format_exception(error)),
     )

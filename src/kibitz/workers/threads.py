@@ -116,7 +116,7 @@ class Threads:
         try:
             result = job.lane.judge.run(record=job.record)
             outcome = outcomes.of_result(claim, result, started_at, max_attempts=self._max_attempts)
-        except Exception as error:  # noqa: BLE001  around a user's callback
+        except BaseException as error:  # noqa: BLE001  around a user's callback, which no interrupt reaches here
             outcome = outcomes.of_error(claim, error, started_at)
         with self._lock:
             seat.job = None
