@@ -163,16 +163,20 @@ def test_record_is_walked_by_keys_and_selectors_are_copied_and_tried(
         expect(found).to_contain_text("1 value")
         expect(page).to_have_url(re.compile(r"select=Select\.RecordCalls\.retriever$"))
 
+        # What leaves a page that is still loading takes its place in the history.
+        page.wait_for_load_state("load")
         page.keyboard.press("/")
         page.keyboard.press("Control+A")
         page.keyboard.type("Select.RecordCalls.retriever.retrieve.rets[:].txt")
         page.keyboard.press("Enter")
         expect(found.locator(".form-error")).to_contain_text("is not there")
+        page.wait_for_load_state("load")
         found.get_by_role("link", name=re.compile(r"rets\[:\]$")).click()
         expect(found).to_contain_text("2 values")
         expect(page.get_by_label("Try a selector")).to_have_value(
             "Select.RecordCalls.retriever.retrieve.rets[:]"
         )
+        page.wait_for_load_state("load")
         page.go_back()
         expect(found.locator(".form-error")).to_be_visible()
 

@@ -38,6 +38,26 @@ class Spend(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 NOTHING = Spend()
+MAX_COUNT = 10**12
+"""Requests or tokens of one run."""
+MAX_USD = 1e6
+"""Of one run, so that the sums over all runs of a project are whole numbers of 64 bits."""
+
+
+def bounded(said: Spend) -> Spend:
+    """What a run says that it spent, within bounds: a function may say anything, and gives no budget anything back."""
+
+    def count(number: int) -> int:
+        return min(max(number, 0), MAX_COUNT)
+
+    return Spend(
+        requests=count(said.requests),
+        input_tokens=count(said.input_tokens),
+        output_tokens=count(said.output_tokens),
+        # Not a number is not more than 0 either.
+        usd=min(said.usd, MAX_USD) if said.usd > 0 else 0.0,
+        unpriced=count(said.unpriced),
+    )
 
 
 class Tally:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from kibitz.base import api, evaluation_api, wire
+from kibitz.base import api, evaluation_api, spending, wire
 from kibitz.base.errors import InvalidRecord, TooLarge, Unavailable, UsageError
 from kibitz.base.evaluations import (
     Claim,
@@ -108,7 +108,9 @@ class Evaluations:
 
     def finish(self, project: str, outcomes: Sequence[RunOutcome]) -> list[str]:
         """The same, in several transactions where they are more than the server takes at once."""
-        asked = evaluation_api.Finish(project=project, outcomes=list(outcomes))
+        # As the store does it: JSON has no word for what is no finite number.
+        sent = [_bounded(each) for each in outcomes]
+        asked = evaluation_api.Finish(project=project, outcomes=sent)
         try:
             return self._connection.post(
                 evaluation_api.RunIds, api.EVALUATIONS_FINISH, _encoded(asked)
@@ -208,3 +210,12 @@ def _named(name: str) -> str:
 
 def _below(path: str, *parts: str) -> str:
     return "/".join([path, *(quote(part, safe="") for part in parts)])
+
+
+def _bounded(outcome: RunOutcome) -> RunOutcome:
+    part = outcome.part
+    spent = spending.bounded(part.spent)
+    if spent == part.spent:
+        return outcome
+    part = msgspec.structs.replace(part, spent=spent)
+    return msgspec.structs.replace(outcome, part=part)

@@ -22,15 +22,16 @@ def maker(objects: ObjectReader) -> MakeRecord:
     from kibitz.judging.records import Record
 
     @functools.lru_cache(maxsize=_MAX_APPS)
-    def app_of(ref: str) -> Any:
+    def app_of(project: str, ref: str) -> Any:
         named = refs.parse_ref(ref)
-        if named.digest is None:
+        # An attribute is what a program says: it may name any project, and shows nothing of others.
+        if named.digest is None or named.project != project:
             return None
         return objects.get(named.project, "object", named.name, named.digest).value
 
-    def find(ref: str) -> Any:
+    def find(project: str, ref: str) -> Any:
         try:
-            return app_of(ref)
+            return app_of(project, ref)
         except KibitzError:
             # Then selectors of it find nothing, and the evaluation says so.
             return None
@@ -44,7 +45,7 @@ def maker(objects: ObjectReader) -> MakeRecord:
             else None
         )
         if isinstance(ref, str):
-            record.find_app = functools.partial(find, ref)
+            record.find_app = functools.partial(find, record.root.project, ref)
         return record
 
     return make

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from kibitz.base import evaluations, judgements, refs
+from kibitz.base import evaluations, judgements, refs, spending
 from kibitz.base.errors import InvalidRecord, KibitzError, RefError, TooLarge
 from kibitz.base.evaluations import EvaluationPart, Invocation
 from kibitz.base.spending import Spend
@@ -31,10 +31,6 @@ MAX_REASON_CHARACTERS = 2_000
 MAX_ERROR_CHARACTERS = 64 << 10
 MAX_INVOCATIONS_BYTES = 1 << 20
 """Of one evaluation as JSON; those that do not fit are left out, and the last one says so."""
-MAX_COUNT = 10**12
-"""Requests or tokens of one run."""
-MAX_USD = 1e6
-"""Of one run, so that the sums over all runs of a project are whole numbers of 64 bits."""
 _OUTPUT: leaves.Leaf = (("output",), 0)
 _EXACT = 1 << 53
 _MAX_NAME_CHARACTERS = 256 - len(judgements.RUNNABLE)
@@ -104,7 +100,7 @@ def prepare_evaluation(
         reason=_plain(part.reason, MAX_REASON_CHARACTERS),
         error=_plain(part.error, MAX_ERROR_CHARACTERS),
         invocations=_invocations(part.invocations),
-        spent=_spent(part.spent),
+        spent=spending.bounded(part.spent),
         started_at=(
             None if part.started_at is None else microseconds(part.started_at, "started_at")
         ),
@@ -229,22 +225,6 @@ def _number(value: Any, where: str) -> float:
     raise InvalidRecord(
         f"{where} is {shown}; a run that is done says a finite number, or numbers by name",
         field="output",
-    )
-
-
-def _spent(said: Spend) -> Spend:
-    """What a run says that it spent, within bounds: a function may say anything, and gives no budget anything back."""
-
-    def count(number: int) -> int:
-        return min(max(number, 0), MAX_COUNT)
-
-    return Spend(
-        requests=count(said.requests),
-        input_tokens=count(said.input_tokens),
-        output_tokens=count(said.output_tokens),
-        # Not a number is not more than 0 either.
-        usd=min(said.usd, MAX_USD) if said.usd > 0 else 0.0,
-        unpriced=count(said.unpriced),
     )
 
 
