@@ -224,7 +224,7 @@ def test_a_key_in_an_error_is_not_stored(folder_store):
     talkative = working.feedback(worker_judges.talkative)
     working.want(folder_store, working.define(folder_store, talkative))
 
-    _run(folder_store)
+    _run(folder_store, replace(IDLE, max_attempts=1))
 
     evaluation = _only(folder_store)
     assert "refused" in evaluation.reason
