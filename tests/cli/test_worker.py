@@ -106,3 +106,10 @@ def test_a_folder_that_is_not_there_is_said(run, tmp_path):
 
     assert refused.exit_code == 1
     assert "there is no data folder" in refused.stderr
+
+
+def test_a_project_that_is_not_there_is_said(worker):
+    ended = worker("tream/app")
+
+    assert ended.exit_code == 1
+    assert "there is no project 'tream/app' here; there are team/app" in ended.stderr

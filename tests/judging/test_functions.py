@@ -949,3 +949,20 @@ def test_a_feedback_function_can_be_pickled() -> None:
     assert hash(again) == hash(feedback)
     assert again != Feedback(house_judges.times_ten)
     assert "text='n[:]'" in repr(again)
+
+
+def test_what_an_implementation_changes_is_its_own() -> None:
+    def clearing(passages: list[Any], options: dict[str, Any]) -> float:
+        count = float(len(passages) + len(options["keep"]))
+        passages.clear()
+        options["keep"].clear()
+        return count
+
+    record = {"passages": [["a"], ["b"]]}
+    clears = Feedback(clearing).on(passages=Lens().passages).with_arguments(options={"keep": [1]})
+
+    first, again = (clears.run(source_data=record) for _ in range(2))
+
+    assert (first.result, again.result) == (3.0, 3.0)
+    assert first.calls[0].args == {"passages": [["a"], ["b"]]}
+    assert record == {"passages": [["a"], ["b"]]}

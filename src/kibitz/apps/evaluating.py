@@ -197,7 +197,7 @@ class Job:
                 feedback_definition_id=self.feedback.definition.id,
                 status=FeedbackResultStatus.FAILED,
                 started_at=started,
-                reason=f"{type(error).__name__}: {error}",
+                reason=_said(error),
                 error="".join(traceback.format_exception(error)),
             )
 
@@ -247,6 +247,14 @@ class Job:
         with self._claiming:
             claimed, self._claimed = self._claimed, True
             return not claimed
+
+
+def _said(error: Exception) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:  # noqa: BLE001 what an error does when it is shown is its own affair
+        return name
 
 
 class _Judges:

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from kibitz.base import clock, refs, settings
-from kibitz.base.errors import UsageError
+from kibitz.base.errors import NotFound, UsageError
 from kibitz.base.settings import WorkerSettings
 from kibitz.cli import imported, sources, tables
 from kibitz.workers import definitions
@@ -113,12 +113,27 @@ def worker(projects: tuple[str, ...], data: str | None, url: str | None, **given
     source = sources.find(data, url)
     shown = _Shown(str(source), options, as_json=given["as_json"], quiet=given["quiet"])
     with sources.reader(source) as opened:
+        _check_projects(opened, options, quiet=given["as_json"] or given["quiet"])
         load = definitions.loading(chosen.worker_allow)
         working = Worker(opened, options, load=load, tell=shown.tell)
         with _stopped_by_signals(working):
             tallies = working.run()
     if until != "stopped" and tallies.total.failed:
         sys.exit(1)
+
+
+def _check_projects(opened: sources.Reader, options: Options, *, quiet: bool) -> None:
+    """Say which projects are not there yet; raises `NotFound` where they are not waited for."""
+    known = {each.name for each in opened.projects.list()} if options.projects else set[str]()
+    for name in options.projects:
+        if name in known:
+            continue
+        if options.until != "stopped":
+            raise NotFound(
+                f"there is no project {name!r} here; there are {', '.join(sorted(known)) or 'none'}"
+            )
+        if not quiet:
+            click.echo(f"There is no project {name} yet; waiting for it", err=True)
 
 
 def _overrides(given: dict[str, Any]) -> dict[str, Any]:

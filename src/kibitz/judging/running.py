@@ -214,7 +214,11 @@ class Run:
 
     def _complete(self, arguments: dict[str, Any]) -> dict[str, Any]:
         static = self.plan.static
-        return {**static, **arguments} if static else arguments
+        whole = {**static, **arguments} if static else arguments
+        if self.plan.is_repeatable:
+            return whole
+        # What an implementation changes is its own: others judge the same record, and what it was given is kept.
+        return {name: _own(value) for name, value in whole.items()}
 
     def _keep(
         self, at: int, said: tuple[numbers.Score, dict[str, Any]], begun: int, spent: spending.Spend
@@ -427,6 +431,16 @@ def _spent(calls: Iterable[FeedbackCall]) -> spending.Spend:
         if each.spent is not spending.NOTHING:
             total += each.spent
     return total
+
+
+def _own(value: Any) -> Any:
+    """A value with lists and mappings of its own, as JSON has them; anything else as it is."""
+    kind = cast("type[Any]", type(value))
+    if kind is list:
+        return [_own(each) for each in value]
+    if kind is dict:
+        return {name: _own(each) for name, each in value.items()}
+    return value
 
 
 def _is_of_caller(error: BaseException) -> bool:
