@@ -34,10 +34,13 @@ class GroundTruthAgreement(ground_truth.GroundTruth):
             UsageError: no provider was given.
             SkipEval: there is no golden response to this prompt.
         """
-        provider = self._judge()
         golden = self._expected(prompt)[0]
-        score, said = provider.agreement_with_reasons(
-            question=prompt, response=response, reference=golden
+        score, said = self._judge().rating_with_reasons(
+            response,
+            criteria=(
+                "Judge whether the text says what the expected answer says; other words and further details that do "
+                f"not contradict it are no fault.\nThe question: {prompt}\nThe expected answer: {golden}"
+            ),
         )
         return score, {**said, "ground_truth_response": golden}
 
