@@ -20,13 +20,13 @@ PASSAGES = [{"text": f"passage {n}", "odd key": n} for n in range(3)]
 
 @pytest.fixture(name="url", scope="module")
 def _url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    inner = {"trace_id": "root", "parent_id": "root"}
+    inner = {"trace_id": "top", "parent_id": "top"}
     calls = [
-        call("root", op="rag.answer", output={"answer": "because"}),
+        call("top", op="rag.answer", output={"answer": "because"}),
         call("r0", op="rag.retrieve", inputs={"query": "a"}, output=PASSAGES, **inner),
         call("r1", op="rag.retrieve", inputs={"query": "b"}, output=[], **inner),
         call("f", op="rag.rank", output=None, exception={"type": "E", "message": "no"}, **inner),
-        call("deep", op="rag.retrieve.embed", trace_id="root", parent_id="r0", output=[0.5]),
+        call("deep", op="rag.retrieve.embed", trace_id="top", parent_id="r0", output=[0.5]),
         call("alone/record", op="other"),
     ]
     with serving.server(tmp_path_factory.mktemp("data")) as url:
@@ -35,7 +35,7 @@ def _url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         yield url
 
 
-def select(url: str, lens: str, call_id: str = "root", **asked: Any) -> dict[str, Any]:
+def select(url: str, lens: str, call_id: str = "top", **asked: Any) -> dict[str, Any]:
     body = {"project": PROJECT, "call_id": call_id, "lens": lens, **asked}
     answer = send(url, api.RECORDS_SELECT, body)
     assert answer.status == 200, answer.body
@@ -43,7 +43,7 @@ def select(url: str, lens: str, call_id: str = "root", **asked: Any) -> dict[str
 
 
 def test_a_record_is_laid_out_as_the_application_is(url: str) -> None:
-    record = get(url, f"{api.CALLS}/root/record{ASKED}").json
+    record = get(url, f"{api.CALLS}/top/record{ASKED}").json
 
     assert (record["main_input"], record["main_output"]) == ("why?", "because")
     rag = record["app"]["rag"]
@@ -54,11 +54,11 @@ def test_a_record_is_laid_out_as_the_application_is(url: str) -> None:
     assert "rets" not in rag["rank"][0]
     assert rag["retrieve"][-1]["embed"][0]["rets"] == [0.5]
     assert len(record["calls"]) == 5
-    assert record["calls"][-1]["call_id"] == "root"
+    assert record["calls"][-1]["call_id"] == "top"
 
 
 def test_every_place_of_the_record_is_one_that_a_selector_selects(url: str) -> None:
-    record = get(url, f"{api.CALLS}/root/record{ASKED}").json
+    record = get(url, f"{api.CALLS}/top/record{ASKED}").json
 
     for lens in (
         "app.rag.retrieve.args.query",
@@ -85,7 +85,7 @@ def test_a_selector_gives_its_values_with_the_exact_place_of_each(url: str) -> N
 
 
 def test_whole_parts_of_a_record_can_be_selected(url: str) -> None:
-    whole = get(url, f"{api.CALLS}/root/record{ASKED}").json
+    whole = get(url, f"{api.CALLS}/top/record{ASKED}").json
 
     assert select(url, "")["values"][0]["value"] == whole
     assert select(url, "app.rag.rank")["values"][0]["value"] == whole["app"]["rag"]["rank"]
@@ -149,14 +149,14 @@ def test_a_call_of_a_record_and_one_with_a_slash_are_records_too(url: str) -> No
     ("body", "status", "code"),
     [
         ({"call_id": "nobody", "lens": "main_input"}, 404, "not_found"),
-        ({"call_id": "root", "lens": "a..b"}, 400, "usage"),
-        ({"call_id": "root", "lens": "Select.Nothing"}, 400, "usage"),
-        ({"call_id": "root", "lens": "a" * 20_001}, 400, "usage"),
-        ({"call_id": "root", "lens": "[0]" * 300}, 400, "usage"),
-        ({"call_id": "root", "lens": "[0,0]" * 60 + ".collect()"}, 400, "usage"),
-        ({"call_id": "root", "lens": "__import__('os').system('x')"}, 400, "usage"),
-        ({"call_id": "root", "lens": "a", "limit": 0}, 400, "usage"),
-        ({"call_id": "root"}, 400, "usage"),
+        ({"call_id": "top", "lens": "a..b"}, 400, "usage"),
+        ({"call_id": "top", "lens": "Select.Nothing"}, 400, "usage"),
+        ({"call_id": "top", "lens": "a" * 20_001}, 400, "usage"),
+        ({"call_id": "top", "lens": "[0]" * 300}, 400, "usage"),
+        ({"call_id": "top", "lens": "[0,0]" * 60 + ".collect()"}, 400, "usage"),
+        ({"call_id": "top", "lens": "__import__('os').system('x')"}, 400, "usage"),
+        ({"call_id": "top", "lens": "a", "limit": 0}, 400, "usage"),
+        ({"call_id": "top"}, 400, "usage"),
     ],
 )
 def test_what_cannot_be_selected_is_said(
