@@ -168,6 +168,6 @@ def test_what_cannot_be_selected_is_said(
 
 
 def test_what_is_not_there_has_no_record(url: str) -> None:
-    for path in (f"nobody/record{ASKED}", "root/record?project=nobody"):
+    for path in (f"nobody/record{ASKED}", "top/record?project=nobody"):
         answer = get(url, f"{api.CALLS}/{path}")
         assert (answer.status, answer.error["code"]) == (404, "not_found")
