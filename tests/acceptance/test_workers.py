@@ -77,7 +77,7 @@ def test_a_judge_that_ends_its_process_fails_and_takes_nobody_with_it(tmp_path, 
     for _ in range(30):
         worker = working.WorkerProcess(
             tmp_path / "data",
-            *("--until-idle", "--lease", "0.5", "--batch", "64", "--max-attempts", "3"),
+            *("--until-idle", "--lease", "1", "--batch", "64", "--max-attempts", "3"),
         )
         worker.end(expected=None)
         if worker.process.returncode != -signal.SIGKILL:

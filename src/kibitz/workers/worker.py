@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterable
 
 from kibitz.base import clock, ids
@@ -20,6 +19,7 @@ from kibitz.workers.board import Board
 from kibitz.workers.claiming import Claimer, MakeRecord, Options
 from kibitz.workers.definitions import Definitions, Load
 from kibitz.workers.finishing import AWAY, Finisher
+from kibitz.workers.flags import Flag
 from kibitz.workers.keeping import Keeper
 from kibitz.workers.lanes import LANES_AT_ONCE, Job
 from kibitz.workers.tallies import Tallies, Tell, Told
@@ -89,8 +89,8 @@ class Worker:
             options=options,
             make_record=make_record or records.maker(store.objects),
         )
-        self._stop = threading.Event()
-        self._now = threading.Event()
+        self._stop = Flag()
+        self._now = Flag()
         """Set when it must end without waiting for anything."""
         self._began_ns = clock.monotonic_ns()
         self._next_rules = 0
@@ -215,13 +215,15 @@ class Worker:
 
     def _end(self) -> None:
         """Give back what is not begun, wait for what is, and give back the rest."""
+        # Before anybody is told: what has not begun then does not begin.
+        unbegun = self._board.unbegun()
         if self._board.going_on() or self._finisher.waiting:
             self._tell(
                 self.tallies.told(
                     "stopping", running=self._board.going_on(), seconds=self._elapsed_s()
                 )
             )
-        self._give_back(self._board.unbegun())
+        self._give_back(unbegun)
         deadline = clock.monotonic_ns() + int(self._options.grace_s * 1e9)
         while not self._now.is_set() and not self._board.held.is_empty:
             if clock.monotonic_ns() > deadline:
