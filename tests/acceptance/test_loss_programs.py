@@ -334,6 +334,33 @@ def test_forks_in_the_middle_of_everything_record_each_call_once(tmp_path: Path)
     assert once(busy, range(10_000, 10_000 + len(busy)))
 
 
+def test_a_child_goes_on_recording_when_its_parent_has_ended(tmp_path: Path):
+    ended = run(
+        """
+        kibitz.init("team/app", flush_interval_s=0.01)
+        for n in range(10): step(n)
+        kibitz.flush()
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.close(write)
+            step(10)
+            kibitz.flush()
+            print("ready", flush=True)
+            os.read(read, 1)  # until the parent is gone
+            for n in range(11, 20): step(n)
+            kibitz.flush()
+            step(20)
+            sys.exit(0)
+        time.sleep(0.3)
+        """,
+        tmp_path,
+    )
+
+    # `run` ends when nobody holds the output any more, so the child has ended, too.
+    assert (ended.status, ended.out) == (0, "ready\n"), ended.err
+    assert once(steps(tmp_path / ".kibitz"), range(21))
+
+
 def test_a_child_of_a_fork_over_http_speaks_for_itself(tmp_path: Path):
     with ServerProcess(tmp_path / "server") as server:
         ended = run(

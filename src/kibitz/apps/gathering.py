@@ -6,7 +6,6 @@ function sees here what a worker sees later. It is made when it is asked for.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import msgspec
 
 from kibitz.apps.records import AppRecord
 from kibitz.base import clock, ids, usage
+from kibitz.base.locks import ForkLock
 from kibitz.base.records import Call, CallPart
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard, recording
@@ -55,7 +55,7 @@ class Gathered:
         self._recordings: list[Recording] = []
         self._ended = ended
         self._calls: list[Call] | None = None
-        self._making = threading.RLock()
+        self._making = ForkLock()
         self._record: AppRecord | None = None
         self.judged: list[tuple[Any, Future[FeedbackResult]]] = []
         recording.watched[root] = self

@@ -15,13 +15,13 @@ recorded when its `response_gen` has been read.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from kibitz.apps import recorder, recordings, runs
 from kibitz.apps.recordings import Recordings
 from kibitz.base.errors import MissingExtra
+from kibitz.base.locks import ForkLock
 from kibitz.judging.lenses import Lens
 from kibitz.judging.select import Select
 from kibitz.tracing import guard, recording
@@ -74,7 +74,7 @@ class Recorder(recorder.Recorder):
         self.runs = runs.Runs(self.identity.attributes, self.begin_record)
         self._handler = _Handler(self)
         self._holding = 0
-        self._changing = threading.Lock()
+        self._changing = ForkLock()
 
     def attach(self) -> None:
         """Record everything that LlamaIndex runs in this process from now on, also outside of blocks."""

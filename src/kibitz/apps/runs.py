@@ -8,10 +8,10 @@ own calls are none of it.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kibitz.base.locks import ForkLock
 from kibitz.tracing import guard, recording
 from kibitz.tracing.op import Op
 from kibitz.tracing.recording import CURRENT, Active, Extra, Recording, Scope
@@ -45,7 +45,7 @@ class Runs:
         self._begun = begun
         self._ops: dict[tuple[str, str], Op[..., Any]] = {}
         self._open: dict[Any, _Open] = {}
-        self._changing = threading.Lock()
+        self._changing = ForkLock()
 
     def begin(
         self,

@@ -9,12 +9,12 @@ When the last app that has instances of the class is gone, the function stands t
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from kibitz.apps import recordings
 from kibitz.base.errors import UsageError
+from kibitz.base.locks import ForkLock
 from kibitz.tracing import op as ops
 from kibitz.tracing import recording
 from kibitz.tracing.op import Op
@@ -32,7 +32,7 @@ _OPTIONS = (
     "accumulate",
     "capture_code",
 )
-_changing = threading.RLock()
+_changing = ForkLock()
 """Held while a class gets or loses a `Placed`."""
 
 

@@ -16,36 +16,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import Any, Final, Self, cast
 
 import msgspec
 from msgspec import Struct
 
 from kibitz.base import jsonable, refs
 from kibitz.base.errors import UsageError
+from kibitz.base.lazily import Once
 from kibitz.base.records import Call, ExceptionInfo
 from kibitz.judging import main_values
 from kibitz.judging.lenses import Lens
-
-T = TypeVar("T")
-
-
-class _Once(Generic[T]):
-    """Worked out when it is first asked for. Unlike `functools.cached_property` of Python 3.11 it takes no lock, which
-    all records would share; at worst two threads work out the same.
-    """
-
-    def __init__(self, work_out: Callable[[Any], T]) -> None:
-        self._work_out = work_out
-        self._name = work_out.__name__
-        self.__doc__ = work_out.__doc__
-
-    def __get__(self, owner: Any, kind: type | None = None) -> T:
-        if owner is None:
-            # Asked of the class, by what documents it.
-            return cast("T", self)
-        found = owner.__dict__[self._name] = self._work_out(owner)
-        return found
 
 
 class Perf(Struct, frozen=True, kw_only=True):
@@ -305,30 +286,30 @@ class Record:
         del made.__dict__["_calls"]
         return made
 
-    @_Once
+    @Once
     def _calls(self) -> Sequence[Call]:
         return _below(self._given, self.record_id)
 
     def __kibitz_keys__(self) -> list[str]:
         return [name for name in self.KEYS if name != "main_output" or self._answers]
 
-    @_Once
+    @Once
     def root(self) -> Call:
         """The call that the record is of."""
         return next(each for each in reversed(self._calls) if each.id == self.record_id)
 
-    @_Once
+    @Once
     def calls(self) -> list[RecordCall]:
         """Every call, in the order in which they ended; those that run come after, and the root is the last."""
         family = self._family
         return [RecordCall(each, family) for each in self._calls]
 
-    @_Once
+    @Once
     def app(self) -> Layout:
         """The calls as the app is laid out."""
         return _laid_out(zip(self._calls, self.calls, strict=True))
 
-    @_Once
+    @Once
     def main_input(self) -> Any:
         """What the app was asked."""
         return main_values.of_inputs(_known(self.root.inputs, {}))
@@ -362,7 +343,7 @@ class Record:
         """The attribute `app_version` of the root call, or `base`."""
         return str(self._attribute("app_version") or "base")
 
-    @_Once
+    @Once
     def app_id(self) -> str:
         """One id for every name and version."""
         given = self._attribute("app_id")
@@ -386,11 +367,11 @@ class Record:
         """When the root call began."""
         return self.root.started_at
 
-    @_Once
+    @Once
     def perf(self) -> Perf:
         return RecordCall(self.root, self._family).perf
 
-    @_Once
+    @Once
     def cost(self) -> Cost:
         """What the root call says that it used, or what the calls below it say together."""
         own = _cost([self.root])

@@ -19,6 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import httpx
 
 from kibitz.base import clock
+from kibitz.base.locks import ForkLock
 
 MAX_ANSWER_BYTES = 32 << 20
 MAX_POOLS = 16
@@ -183,7 +184,7 @@ class Clients(Generic[S, A]):
         return made
 
 
-_lock = threading.Lock()
+_lock = ForkLock()
 _shared: dict[tuple[str, ...], Clients[Any, Any]] = {}
 """Every pair of clients of this process, under `_lock`; they are as few as the services that are asked."""
 
@@ -194,14 +195,6 @@ def shared(*place: str, make: Callable[[], Any], amake: Callable[[], Any]) -> Cl
         if place not in _shared:
             _shared[place] = Clients(make, amake)
         return _shared[place]
-
-
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 async def _held(client: Any) -> AsyncGenerator[None]:

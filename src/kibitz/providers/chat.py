@@ -7,13 +7,13 @@ a 400 that says so is left out of the same question and of all that follow in th
 
 from __future__ import annotations
 
-import threading
 from typing import Literal, Unpack
 
 import msgspec
 from msgspec import Struct
 
 from kibitz.base.errors import JudgeAnswerError, SettingsError, UsageError
+from kibitz.base.locks import ForkLock
 from kibitz.providers import endpoint, prices, scores
 from kibitz.providers.endpoint import Answered, Endpoint
 from kibitz.providers.judge import Judge, JudgeOptions
@@ -64,7 +64,7 @@ class Manner(Struct, frozen=True, kw_only=True):
         return None
 
 
-_lock = threading.Lock()
+_lock = ForkLock()
 _manners: dict[tuple[str, ...], Manner] = {}
 """What is known of each service and model in this process; under `_lock`."""
 

@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from kibitz.base import clock, spending
 from kibitz.base.errors import BudgetSpent, KibitzError, Unavailable
+from kibitz.base.locks import ForkLock
 from kibitz.base.spending import NOTHING, Spend
 from kibitz.providers import pace, prices, retrying
 
@@ -346,7 +347,7 @@ def _now_s() -> float:
     return clock.monotonic_ns() / 1e9
 
 
-_lock = threading.Lock()
+_lock = ForkLock()
 _endpoints: dict[tuple[str, ...], Endpoint] = {}
 """Every endpoint of this process, under `_lock`; they are few and stay."""
 
@@ -362,10 +363,9 @@ def shared(*key: str, name: str, model: str, limits: Limits) -> Endpoint:
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
     for each in _endpoints.values():
         each._renew()  # pyright: ignore[reportPrivateUsage] - its own module
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -23,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from kibitz.base.errors import SettingsError
+from kibitz.base.locks import ForkLock
 
 VARIABLE = "KIBITZ_PRICES"
 _VERSION = re.compile(r"(?:[-@:](?:\d{4}-\d{2}-\d{2}|\d{8}|latest|preview|\d{4}|v\d+))+$")
@@ -47,7 +47,7 @@ class Prices(Struct, frozen=True):
     unit: str = ""
 
 
-_lock = threading.Lock()
+_lock = ForkLock()
 _read: dict[tuple[str, int], Mapping[str, Price]] = {}
 """The merged table by the file it was made with and when that was written; under `_lock`."""
 

@@ -14,6 +14,7 @@ from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from kibitz.base.errors import UsageError
+from kibitz.base.lazily import Once
 from kibitz.tracing import arguments, streams
 from kibitz.tracing.calls import Call
 from kibitz.tracing.recording import Active, Recording, Scope, begin
@@ -103,7 +104,7 @@ class Op(Generic[P, R]):
             call.result = result = self.func(*args, **kwargs)
         return result
 
-    @functools.cached_property
+    @Once
     def parameters(self) -> arguments.Parameters:
         """What the function takes."""
         return arguments.parameters_of(self.func)

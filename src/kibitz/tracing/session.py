@@ -18,6 +18,7 @@ from kibitz.base import redaction as redactions
 from kibitz.base import settings as all_settings
 from kibitz.base.errors import InvalidRecord, UsageError
 from kibitz.base.evaluations import EvaluationPart, Invocation
+from kibitz.base.locks import ForkLock
 from kibitz.base.records import CallPart, FeedbackPart, ObjectPart
 from kibitz.base.settings import TracingSettings
 from kibitz.tracing import guard, recording
@@ -323,7 +324,7 @@ def _without_secrets(part: EvaluationPart, redaction: Any) -> EvaluationPart:
     )
 
 
-changing = threading.RLock()
+changing = ForkLock()
 """Held while one session takes the place of another."""
 _session: Session | None = None
 _at_exit = False

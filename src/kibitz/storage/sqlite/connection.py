@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -17,7 +16,7 @@ from kibitz.base.errors import (
     StorageFull,
     Unavailable,
 )
-from kibitz.storage.sqlite import functions
+from kibitz.storage.sqlite import forking, functions
 
 FILE_NAME = "kibitz.sqlite3"
 BUSY_TIMEOUT_MS = 10_000
@@ -28,9 +27,7 @@ _INSTRUCTIONS_PER_CHECK = 20_000
 
 def open_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """The connection that writes. It is shared between threads under the caller's lock."""
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
-    )
+    connection = forking.connect(path, timeout_s=BUSY_TIMEOUT_MS / 1000)
     # The page size holds for a new file only and must come before the first table.
     connection.execute("PRAGMA page_size = 8192")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -40,15 +37,6 @@ def open_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
     # 32 MB between checkpoints: fewer of them under load, and still soon read back after a crash.
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     return connection
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file has this name now; None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 class Readers:
@@ -61,12 +49,12 @@ class Readers:
         self._lock = threading.Lock()
         """Protects `_opened`."""
         self._opened: list[sqlite3.Connection] = []
-        self._pid = os.getpid()
+        self._generation = forking.generation()
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection]:
         """A connection for this thread; what runs in it is stopped at the time limit."""
-        with translated(self._path, limit_s=self._timeout_s):
+        with translated(self._path, limit_s=self._timeout_s), forking.using():
             connection = self._connection()
             deadline_ns = clock.monotonic_ns() + int(self._timeout_s * 1e9)
             connection.set_progress_handler(
@@ -82,20 +70,10 @@ class Readers:
                 connection.execute("COMMIT")
 
     def _connection(self) -> sqlite3.Connection:
-        pid = os.getpid()
-        if pid != self._pid:
-            # SQLite's handles must not be used, nor closed, by the child of a fork.
-            self._local = threading.local()
-            self._opened = []
-            self._pid = pid
+        self._forget_closed()
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(
-                self._path,
-                timeout=BUSY_TIMEOUT_MS / 1000,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            connection = forking.connect(self._path, timeout_s=BUSY_TIMEOUT_MS / 1000)
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA cache_size = -65536")
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -106,14 +84,22 @@ class Readers:
                 self._opened.append(connection)
         return connection
 
+    def _forget_closed(self) -> None:
+        with self._lock:
+            if self._generation != forking.generation():
+                self._local = threading.local()
+                self._opened = []
+                self._generation = forking.generation()
+
     def close(self) -> None:
         """Close every thread's connection."""
-        with self._lock:
-            opened, self._opened = self._opened, []
-        if os.getpid() == self._pid:
+        with forking.using():
+            self._forget_closed()
+            with self._lock:
+                opened, self._opened = self._opened, []
             for connection in opened:
                 connection.close()
-        self._local = threading.local()
+            self._local = threading.local()
 
 
 @contextmanager

@@ -11,7 +11,6 @@ alone, so that one bad batch does not take its neighbours with it.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -23,7 +22,7 @@ from kibitz.base import clock
 from kibitz.base.errors import KibitzError, Unavailable
 from kibitz.base.records import Batch, Receipt
 from kibitz.storage.sqlite import connection as door
-from kibitz.storage.sqlite import indexing, writing
+from kibitz.storage.sqlite import forking, indexing, writing
 from kibitz.storage.sqlite.names import WriterNames
 from kibitz.storage.sqlite.preparing import Prepared, prepare
 
@@ -62,10 +61,11 @@ class SqliteIngest:
         """Protects the connection and the names; held while a transaction is written."""
         self._connection: sqlite3.Connection | None = None
         self._names = WriterNames()
-        self._pid = os.getpid()
+        self._generation = forking.generation()
         self._file: tuple[int, int] | None = None
         """Which file the connection has open."""
         self._closed = False
+        forking.inherit(self)
         self.quiet_at_ns = 0
         """When this process will have been quiet for a while, on the monotonic clock: the longer, the more it wrote."""
 
@@ -73,7 +73,7 @@ class SqliteIngest:
         """Store a batch; what the receipt counts is durable. See `storage.protocols.Ingest`."""
         mine = _Waiting(prepare(batch, max_call_bytes=self._max_call_bytes))
         self._waiting.append(mine)
-        with self._lock:
+        with forking.using(), self._lock:
             while not mine.is_done:
                 self._write_together(self._gather())
         if mine.error is not None:
@@ -85,14 +85,15 @@ class SqliteIngest:
 
     def index_words(self, limit: int, project: int | None = None) -> int:
         """Index the words of up to `limit` calls that wait for it, unless somebody is writing; gives how many."""
-        if self._waiting or not self._lock.acquire(blocking=False):
-            return 0
-        try:
-            return self._in_transaction(
-                lambda connection: indexing.index_some(connection, limit, project)
-            )
-        finally:
-            self._lock.release()
+        with forking.using():
+            if self._waiting or not self._lock.acquire(blocking=False):
+                return 0
+            try:
+                return self._in_transaction(
+                    lambda connection: indexing.index_some(connection, limit, project)
+                )
+            finally:
+                self._lock.release()
 
     def write_seeing(self, see: Callable[[sqlite3.Connection], Batch]) -> Receipt:
         """Store a batch that is made of what is stored, with nothing written in between."""
@@ -105,16 +106,21 @@ class SqliteIngest:
 
     def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Write something else than a batch, in a transaction of its own and in turn with batches."""
-        with self._lock:
+        with forking.using(), self._lock:
             return self._in_transaction(work)
 
     def close(self) -> None:
         """Finish what is being written and close the connection."""
-        with self._lock:
+        with forking.using(), self._lock:
             self._closed = True
             connection, self._connection = self._connection, None
-            if connection is not None and os.getpid() == self._pid:
+            if connection is not None and self._generation == forking.generation():
                 connection.close()
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: what threads of the parent hold or wait with is the parent's."""
+        self._lock = threading.Lock()
+        self._waiting.clear()
 
     def _gather(self) -> list[_Waiting]:
         gathered: list[_Waiting] = []
@@ -165,15 +171,15 @@ class SqliteIngest:
     def _open(self) -> sqlite3.Connection:
         if self._closed:
             raise KibitzError(f"the store {self._path} is closed")
-        if self._connection is None or os.getpid() != self._pid:
-            # A forked child must neither use nor close its parent's connection.
-            self._connection = door.open_writer(self._path, synchronous=self._synchronous)
-            self._names.forget()
-            self._pid = os.getpid()
-            self._file = door.identity(self._path)
-        elif door.identity(self._path) != self._file:
+        file = forking.identity(self._path)
+        if self._file is not None and file != self._file:
             # What is written into a file without a name is gone with its last reader.
             raise Unavailable(
                 f"the store {self._path} was deleted or replaced while it was open; open it again"
             )
+        if self._connection is None or self._generation != forking.generation():
+            self._connection = door.open_writer(self._path, synchronous=self._synchronous)
+            self._names.forget()
+            self._generation = forking.generation()
+            self._file = forking.identity(self._path)
         return self._connection

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kibitz.base.errors import Unavailable
 from kibitz.storage.sqlite import connection as door
-from kibitz.storage.sqlite import migrations
+from kibitz.storage.sqlite import forking, migrations
 from kibitz.storage.sqlite.bulk import SqliteBulk
 from kibitz.storage.sqlite.call_reading import SqliteCalls
 from kibitz.storage.sqlite.contents import SqliteContents
@@ -78,7 +78,7 @@ def open_store(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Unavailable(f"the data folder {folder} cannot be made: {error}") from error
-    with door.translated(path):
+    with door.translated(path), forking.using():
         connection = door.open_writer(path, synchronous=synchronous)
         try:
             migrations.migrate(connection)

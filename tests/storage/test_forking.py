@@ -1,0 +1,185 @@
+"""A store in programs that fork: no child inherits SQLite's account of what its parent has locked."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kibitz.base import ids
+from kibitz.base.errors import Unavailable
+from kibitz.base.records import Batch, CallPart
+from kibitz.query.nodes import CallQuery
+from kibitz.storage import sqlite
+from kibitz.storage.sqlite import forking
+from kibitz.storage.sqlite.store import SqliteStore
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+def batch(name: str) -> Batch:
+    now = datetime.now(UTC)
+    call_id = ids.new_id()
+    part = CallPart(id=call_id, trace_id=call_id, op=name, started_at=now, ended_at=now)
+    return Batch(project="p", calls=[part])
+
+
+def names(store: SqliteStore) -> list[str]:
+    return sorted(call.op for call in store.calls.query(CallQuery(project="p")).items)
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Fork and do it there; gives the child, which ends with 0 when nothing was raised."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 the child of a test has nobody else to tell
+            os.write(2, f"{error!r}\n".encode())
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+class Held:
+    """A thread that is inside of a transaction until it may leave."""
+
+    def __init__(self, store: SqliteStore, *, writes: bool) -> None:
+        self._inside, self._leave = threading.Event(), threading.Event()
+        self._store = store
+        self._thread = threading.Thread(target=self._write if writes else self._read)
+        self._thread.start()
+        assert self._inside.wait(5)
+
+    def _write(self) -> None:
+        def work(connection: object) -> None:
+            self._inside.set()
+            self._leave.wait()
+
+        self._store.ingest.change(work)
+
+    def _read(self) -> None:
+        readers = self._store._readers  # pyright: ignore[reportPrivateUsage]
+        with readers.reading():
+            self._inside.set()
+            self._leave.wait()
+
+    def end(self) -> None:
+        self._leave.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["writes", "reads"])
+def test_a_fork_waits_for_who_is_inside_and_the_child_writes_at_once(tmp_path: Path, writes: bool):
+    store = sqlite.open_store(tmp_path)
+    store.ingest.write(batch("before"))
+    held = Held(store, writes=writes)
+    threading.Timer(0.2, held.end).start()
+
+    child = in_child(lambda: store.ingest.write(batch("child")))
+    store.ingest.write(batch("parent"))
+
+    assert ended(child) == 0
+    assert names(store) == ["before", "child", "parent"]
+    store.close()
+
+
+def test_what_a_child_writes_outlives_a_parent_that_closed_the_store_first(tmp_path: Path):
+    store = sqlite.open_store(tmp_path)
+    store.ingest.write(batch("parent"))
+    read, write = os.pipe()
+
+    def work() -> None:
+        store.ingest.write(batch("child, before"))
+        os.read(read, 1)
+        store.ingest.write(batch("child, after"))
+        # Not closed: an owner of the file's locks must not depend on it.
+
+    child = in_child(work)
+    while "child, before" not in names(store):
+        time.sleep(0.01)
+    store.close()
+    os.write(write, b".")
+
+    assert ended(child) == 0
+    again = sqlite.open_store(tmp_path)
+    assert names(again) == ["child, after", "child, before", "parent"]
+    again.close()
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["writes", "reads"])
+def test_a_child_of_a_fork_that_could_not_wait_is_kept_from_the_file(
+    tmp_path: Path, writes: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(forking, "LONGEST_WAIT_S", 0.05)
+    store = sqlite.open_store(tmp_path)
+    store.ingest.write(batch("before"))
+    held = Held(store, writes=writes)
+
+    def work() -> None:
+        for attempt in (
+            lambda: store.ingest.write(batch("child")),
+            lambda: names(store),
+            lambda: sqlite.open_store(tmp_path),
+        ):
+            with pytest.raises(Unavailable, match="was in use when this process was forked"):
+                attempt()
+        elsewhere = sqlite.open_store(tmp_path / "elsewhere")
+        elsewhere.ingest.write(batch("child"))
+        assert names(elsewhere) == ["child"]
+
+    child = in_child(work)
+    held.end()
+    store.ingest.write(batch("after"))
+
+    assert ended(child) == 0
+    assert names(store) == ["after", "before"]
+    store.close()
+
+
+def test_who_forks_in_the_middle_of_reading_reads_on(tmp_path: Path):
+    store = sqlite.open_store(tmp_path)
+    store.ingest.write(batch("before"))
+    readers = store._readers  # pyright: ignore[reportPrivateUsage]
+
+    with readers.reading() as connection:
+        child = in_child(lambda: None)
+        assert connection.execute("SELECT count(*) FROM calls").fetchone() == (1,)
+
+    assert ended(child) == 0
+    store.close()
+
+
+def test_threads_that_fork_and_write_together_all_get_through(tmp_path: Path):
+    store = sqlite.open_store(tmp_path)
+    store.ingest.write(batch("first"))
+    statuses: list[int] = []
+
+    def fork_some(who: int) -> None:
+        for n in range(5):
+            child = in_child(functools.partial(store.ingest.write, batch(f"child {who} {n}")))
+            store.ingest.write(batch(f"parent {who} {n}"))
+            statuses.append(ended(child))
+
+    threads = [threading.Thread(target=fork_some, args=(who,)) for who in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert statuses == [0] * 15
+    expected = [
+        f"{what} {who} {n}" for what in ("child", "parent") for who in range(3) for n in range(5)
+    ]
+    assert names(store) == sorted(["first", *expected])
+    store.close()
