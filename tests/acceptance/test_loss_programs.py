@@ -334,6 +334,33 @@ def test_forks_in_the_middle_of_everything_record_each_call_once(tmp_path: Path)
     assert once(busy, range(10_000, 10_000 + len(busy)))
 
 
+def test_threads_that_fork_at_once_record_each_call_once(tmp_path: Path):
+    ended = run(
+        """
+        kibitz.init("team/app", flush_interval_s=0.01)
+        children = []
+        def fork_some(who):
+            for n in range(who, who + 5):
+                step(n)
+                child = os.fork()
+                if child == 0:
+                    step(n + 100)
+                    os._exit(0 if kibitz.flush().complete else 1)
+                children.append(child)
+        threads = [threading.Thread(target=fork_some, args=(who,)) for who in (0, 10, 20)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 15
+        """,
+        tmp_path,
+    )
+
+    assert ended.status == 0, ended.err
+    parents = [*range(5), *range(10, 15), *range(20, 25)]
+    expected = dict.fromkeys([*parents, *(n + 100 for n in parents)], 1)
+    assert once(steps(tmp_path / ".kibitz"), expected)
+
+
 def test_a_child_goes_on_recording_when_its_parent_has_ended(tmp_path: Path):
     ended = run(
         """

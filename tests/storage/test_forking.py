@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 import time
@@ -157,29 +156,4 @@ def test_who_forks_in_the_middle_of_reading_reads_on(tmp_path: Path):
         assert connection.execute("SELECT count(*) FROM calls").fetchone() == (1,)
 
     assert ended(child) == 0
-    store.close()
-
-
-def test_threads_that_fork_and_write_together_all_get_through(tmp_path: Path):
-    store = sqlite.open_store(tmp_path)
-    store.ingest.write(batch("first"))
-    statuses: list[int] = []
-
-    def fork_some(who: int) -> None:
-        for n in range(5):
-            child = in_child(functools.partial(store.ingest.write, batch(f"child {who} {n}")))
-            store.ingest.write(batch(f"parent {who} {n}"))
-            statuses.append(ended(child))
-
-    threads = [threading.Thread(target=fork_some, args=(who,)) for who in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert statuses == [0] * 15
-    expected = [
-        f"{what} {who} {n}" for what in ("child", "parent") for who in range(3) for n in range(5)
-    ]
-    assert names(store) == sorted(["first", *expected])
     store.close()
