@@ -298,8 +298,10 @@ def test_evaluations_and_rules_come_along(
     assert "5 calls, 1 feedback, 6 evaluations and 2 rules of" in done.stdout
     assert (back.exit_code, back.stderr) == (0, "")
     assert "6 evaluations, 2 rules" in back.stdout
+    assert f"kibitz rules resume nightly --project {carried.PROJECT} lets it" in back.stdout
     store = sqlite.open_store(copy)
-    assert [each.name for each in store.rules.list(carried.PROJECT)] == ["nightly", "resting"]
+    rules = store.rules.list(carried.PROJECT)
+    assert [(each.name, each.active) for each in rules] == [("nightly", False), ("resting", False)]
     (progress,) = store.evaluations.progress(carried.PROJECT)
     assert (progress.wanted, progress.done, progress.failed, progress.skipped) == (3, 1, 1, 1)
     store.close()

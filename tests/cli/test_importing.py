@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import carried
 import pytest
 from click.testing import Result
 
 from kibitz.base.errors import TooLarge, Unavailable
 from kibitz.base.records import Batch, Receipt
 from kibitz.cli import importing, lines
+from kibitz.storage import sqlite
 
 Run = Callable[..., Result]
 TIME = "2026-05-01T10:00:00Z"
@@ -190,3 +193,38 @@ def test_what_a_failed_copy_left_is_told(run: Run, tmp_path: Path, name: str):
 
     assert result.exit_code != 0
     assert f"{name} is empty" in result.stderr
+
+
+def test_a_rule_holds_when_it_is_resumed_and_is_never_replaced(run: Run, tmp_path: Path) -> None:
+    there, here = str(tmp_path / "there"), str(tmp_path / "here")
+    archive, rules = str(tmp_path / "all.jsonl"), ("--project", carried.PROJECT, "--data", here)
+    with contextlib.closing(sqlite.open_store(tmp_path / "there")) as store:
+        carried.judged(store)
+    run("export", carried.PROJECT, "--data", there, "-o", archive)
+
+    first = run("import", archive, "--json", "--data", here)
+    resumed = run("rules", "resume", "nightly", *rules)
+    again = run("import", archive, "--json", "--data", here)
+    run("rules", "set", "nightly", "--per-day", "9", *rules)
+    changed = run("import", archive, "--data", here)
+
+    assert json.loads(first.stdout)["resting"] == [{"project": carried.PROJECT, "name": "nightly"}]
+    assert resumed.exit_code == 0
+    assert (json.loads(again.stdout)["rules"], json.loads(again.stdout)["resting"]) == (2, [])
+    assert changed.exit_code == 1
+    assert "has another rule 'nightly', which stays" in changed.stderr
+    said = json.loads(run("rules", "show", "nightly", "--json", *rules).stdout)
+    assert (said["active"], said["per_day"]) == (True, 9)
+
+
+def test_rules_that_were_active_are_where_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite.open_store(tmp_path / "there")) as store:
+        carried.judged(store)
+    archive = str(tmp_path / "all.jsonl")
+    run("export", carried.PROJECT, "--data", str(tmp_path / "there"), "-o", archive)
+
+    done = run("import", archive, "--active-rules", "--data", str(tmp_path / "here"))
+
+    assert "rest" not in done.stdout
+    listed = run("rules", "list", "--json", "--data", str(tmp_path / "here")).stdout.splitlines()
+    assert [json.loads(each)["active"] for each in listed] == [True, False]

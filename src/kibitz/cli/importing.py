@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
@@ -23,8 +24,8 @@ from rich.progress import (
 )
 
 from kibitz.base import refs
-from kibitz.base.errors import NotFound, TooLarge, Unavailable, UsageError
-from kibitz.base.evaluations import EvaluationPart, NewRule, RulePart
+from kibitz.base.errors import Conflict, NotFound, TooLarge, Unavailable, UsageError
+from kibitz.base.evaluations import EvaluationPart, NewRule, Rule, RulePart
 from kibitz.base.records import Batch, CallPart, FeedbackPart, FilePart, ObjectPart, Receipt
 from kibitz.cli import lines, sources, tables
 from kibitz.cli.lines import Line
@@ -37,10 +38,14 @@ MOST_SHOWN = 20
 TRIES = 6
 FIRST_WAIT_S = 0.5
 """Between tries of a server that is away; it doubles each time."""
+_RULE = ("definitions", "query", "sample", "per_day", "usd_per_day")
+"""What makes rules of one name the same rule; who saved it and whether it rests do not."""
 
 
 Advance = Callable[[int, int | None], None]
 """Told how many bytes were read and how many records, where that is known."""
+Keep = Callable[[str, str, NewRule], Rule]
+"""Keeps a rule of a project under a name, and gives it as it is then."""
 
 
 class Reject(Struct, frozen=True):
@@ -50,6 +55,13 @@ class Reject(Struct, frozen=True):
     line: int
     code: str
     message: str
+
+
+class Resting(Struct, frozen=True):
+    """A rule that was active where it came from, and is not here."""
+
+    project: str
+    name: str
 
 
 @dataclass(slots=True)
@@ -62,6 +74,8 @@ class Summary:
     files: int = 0
     evaluations: int = 0
     rules: int = 0
+    resting: list[Resting] = field(default_factory=list[Resting])
+    """Those of the rules that judge nothing until they are resumed."""
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list[Reject])
     """The first ones; `rejected` counts all."""
@@ -73,6 +87,11 @@ class Summary:
 @click.argument("files", metavar="FILE…", nargs=-1, required=True)
 @click.option(
     "--project", help="The project to import into; without it the one the records were in."
+)
+@click.option(
+    "--active-rules",
+    is_flag=True,
+    help="Rules that were active hold here at once; otherwise they rest until they are resumed.",
 )
 @click.option(
     "--rejects",
@@ -87,6 +106,7 @@ def import_(
     project: str | None,
     data: str | None,
     url: str | None,
+    active_rules: bool,
     rejects: TextIO | None,
     as_json: bool,
 ) -> None:
@@ -100,15 +120,17 @@ def import_(
     content. So an import that was interrupted is simply started again. Under another project's name
     references to the old one follow.
 
+    An imported rule rests, because workers would begin to judge by it; kibitz rules resume lets it hold.
+
     Exits with 1 where lines were not taken; the others are stored.
     """
     if project is not None:
         refs.check_project(project)
     source = sources.find(data, url)
 
-    def keep(project: str, name: str, rule: NewRule) -> None:
+    def keep(project: str, name: str, rule: NewRule) -> Rule:
         with sources.reader(source) as store:
-            store.rules.save(project, name, rule)
+            return keep_rule(store, project, name, rule, active=active_rules)
 
     summary = Summary(projects=[] if project is None else [project])
     try:
@@ -123,6 +145,33 @@ def import_(
         click.get_current_context().exit(1)
 
 
+def keep_rule(
+    store: sources.Reader, project: str, name: str, rule: NewRule, *, active: bool = False
+) -> Rule:
+    """Keep a rule that comes from elsewhere, and give it as it is here then.
+
+    Args:
+        active: whether it holds where it did; otherwise it rests, because workers would judge by it unasked.
+
+    Raises:
+        Conflict: there is another one of that name, which stays.
+    """
+    try:
+        here = store.rules.get(project, name)
+    except NotFound:
+        mine = msgspec.structs.replace(rule, active=rule.active and active)
+        return store.rules.save(project, name, mine)
+    # Stored without repetition.
+    rule = msgspec.structs.replace(rule, definitions=list(dict.fromkeys(rule.definitions)))
+    if any(getattr(here, each) != getattr(rule, each) for each in _RULE):
+        raise Conflict(
+            f"{project!r} has another rule {name!r}, which stays; delete it first with kibitz rules delete",
+            project=project,
+            name=name,
+        )
+    return here
+
+
 class Importer:
     """Writes the lines of one file in batches, each line's fate by its number."""
 
@@ -133,7 +182,7 @@ class Importer:
         file: str,
         summary: Summary,
         report: TextIO | None = None,
-        keep: Callable[[str, str, NewRule], object] | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self._writer = writer
         self._given = project
@@ -239,11 +288,13 @@ class Importer:
                 raise UsageError("rules cannot be kept here", field="rule")
             names = NewRule.__struct_fields__
             said = NewRule(**{name: getattr(rule, name) for name in names})
-            self._keep(self._project, rule.name, said)
-        except (UsageError, NotFound) as error:
+            kept = self._keep(self._project, rule.name, said)
+        except (UsageError, NotFound, Conflict) as error:
             self._reject(line, error.code, error.message)
         else:
             self._summary.rules += 1
+            if rule.active and not kept.active:
+                self._summary.resting.append(Resting(self._project, rule.name))
 
     def _reject(self, line: Line, code: str, message: str) -> None:
         file = f"{self._file}: {line.place}" if line.place else self._file
@@ -334,3 +385,16 @@ def _tell(summary: Summary, source: sources.Source, as_json: bool) -> None:
     rejected = f"; {summary.rejected:,} lines were not taken" if summary.rejected else ""
     into = f" into {', '.join(summary.projects)}" if summary.projects else ""
     click.echo(f"Imported {stored}{into} at {source}{rejected}.")
+    if summary.resting:
+        _tell_resting(summary.resting)
+
+
+def _tell_resting(resting: list[Resting]) -> None:
+    first = resting[0]
+    how = f"kibitz rules resume {shlex.quote(first.name)} --project {first.project}"
+    if len(resting) == 1:
+        click.echo(f"The rule {tables.printable(first.name)!r} rests; {how} lets it judge.")
+        return
+    names = ", ".join(tables.printable(each.name) for each in resting[:MOST_SHOWN])
+    names += "" if len(resting) <= MOST_SHOWN else " …"
+    click.echo(f"{len(resting):,} rules rest ({names}); {how} lets the first judge.")
