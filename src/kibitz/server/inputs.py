@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import Request
+from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter, SkipValidation
 
@@ -28,14 +29,14 @@ BODY = "body"
 """The key of a handler's `opt` that names the record its body is, for the description of the API."""
 
 
-def provided(**values: object) -> dict[str, Provide]:
-    """Dependencies with a fixed value each."""
-    return {name: Provide(_always(value), sync_to_thread=False) for name, value in values.items()}
+def provided(*names: str) -> dict[str, Provide]:
+    """Dependencies by these names, each what the state of the application has by it."""
+    return {name: Provide(_of_state(name), sync_to_thread=False) for name in names}
 
 
-def _always(value: object) -> Callable[[], Any]:
-    def provide() -> Any:
-        return value
+def _of_state(name: str) -> Callable[[State], Any]:
+    def provide(state: State) -> Any:
+        return state[name]
 
     return provide
 
