@@ -37,22 +37,19 @@ from kibitz.query.nodes import (
     SortKey,
     base,
 )
-from kibitz.query.pieces import BOOL, NUMBER, TEXT, Param, Sql, joined, missing_kind
+from kibitz.query.pieces import Param, Sql, joined, missing_kind
 from kibitz.query.sql import Compiler
 from kibitz.storage import statements
 from kibitz.storage.sqlite import pages
 from kibitz.storage.sqlite.names import ReadCatalog
 from kibitz.storage.sqlite.pages import Hit
+from kibitz.storage.sqlite.scores import Score, Value
 from kibitz.storage.sqlite.texts import Texts, count_up_to
 
 FEW = 5_000
 """So many calls are checked and sorted in some 10 ms."""
 _ALWAYS_FEW = 300
 """So many are sorted in well under a millisecond."""
-FEW_VALUES = 20
-"""A score of so many different values is followed value by value, where a second key sorts the calls of each."""
-Value = tuple[int, float, str]
-"""(kind, num, text) of a score."""
 _SQL = statements.load("sqlite.sql")
 _VISIBLE = "c.started_at IS NOT NULL"
 _TIME = ColumnField("started_at")
@@ -239,150 +236,51 @@ class _Planner:
             return self.sorted_hits(sort, after, wanted)
         found: list[Hit] = []
         is_past_scored = after is not None and after[0] == missing_kind(sort[0])
-        if not is_past_scored:
-            values = self._few_values(series, sort)
+        if series >= 0 and not is_past_scored:
+            score = Score(self._connection, self._catalog, self._conjuncts, series, sort[0])
+            # Sorted by its index, all the calls of the first value would be sorted by the second key.
+            values = score.few_values() if len(sort) > 1 and score.count() > FEW else None
             if values is None:
-                found = self.scored_hits(series, sort, after, wanted)
+                found = self.scored_hits(score, sort, after, wanted)
             else:
-                found = self._hits_by_value(series, values, sort, after, wanted)
+                found = self._hits_by_value(score, values, sort, after, wanted)
         if len(found) < wanted:
             after = after if is_past_scored else None
             found += self.unscored_hits(series, sort, after, wanted - len(found))
         return found
 
-    def _few_values(self, series: int, sort: tuple[SortKey, ...]) -> list[Value] | None:
-        """The values of a series that the conditions leave, in order, where they are few and many calls share each.
-
-        Sorted by its index, all the calls of the first value would be sorted by the second key.
-        """
-        key = sort[0]
-        if len(sort) == 1 or series < 0 or not isinstance(key.field, FeedbackField):
-            return None
-        scores = self._connection.execute(_SQL["score_count"], (series,)).fetchone()[0]
-        if scores <= FEW:
-            return None
-        values: list[Value] = []
-        value = self._next_value(series, key, None)
-        while value is not None and len(values) <= FEW_VALUES:
-            values.append(value)
-            value = self._next_value(series, key, value)
-        if len(values) > FEW_VALUES:
-            return None
-        return [value for value in values if self._leaves_value(key.field, value)]
-
-    def _next_value(self, series: int, key: SortKey, value: Value | None) -> Value | None:
-        """The value that follows one in the order of a key, or the first."""
-        assert isinstance(key.field, FeedbackField)
-        rows = Compiler(self._catalog).feedback.sorted_rows("x", key.field)
-        sign, way = ("<", "DESC") if key.descending else (">", "ASC")
-        kinds = sorted(self._kinds(series, key.field), reverse=key.descending)
-        # One column at a time: a comparison of all three reads every row of the kind.
-        steps: list[tuple[str, tuple[Param, ...]]] = []
-        if value is not None:
-            kind, num, text = value
-            steps.append((f"x.kind = ? AND x.num = ? AND x.text {sign} ?", (kind, num, text)))
-            steps.append((f"x.kind = ? AND x.num {sign} ?", (kind, num)))
-            kinds = kinds[kinds.index(kind) + 1 :]
-        steps += [("x.kind = ?", (kind,)) for kind in kinds]
-        for beyond, params in steps:
-            row = self._connection.execute(
-                f"SELECT x.kind, x.num, x.text FROM scores x WHERE x.series = ? AND {beyond} AND {rows}"
-                f" ORDER BY x.num {way}, x.text {way} LIMIT 1",
-                (series, *params),
-            ).fetchone()
-            if row is not None:
-                return row
-        return None
-
-    def _kinds(self, series: int, field: FeedbackField) -> list[int]:
-        """The kinds of values that a field has: the means of booleans are numbers in the same series."""
-        if field.over != "latest":
-            return [NUMBER]
-        counts = self._connection.execute(_SQL["kinds_of_series"], (series,)).fetchone()
-        return [kind for kind, n in zip((BOOL, NUMBER, TEXT), counts, strict=True) if n]
-
-    def _sorted_rows(self, series: int, field: FeedbackField, compiler: Compiler) -> Sql:
-        """Which of a series' rows `x` hold the field's one value for a call."""
-        rows = compiler.feedback.sorted_rows("x", field)
-        kinds = self._kinds(series, field)
-        if not kinds:
-            return Sql("0")
-        if len(kinds) == 1:
-            return Sql(f"{rows} AND x.kind = {kinds[0]}")
-        return Sql(f"{rows} AND x.kind BETWEEN {min(kinds)} AND {max(kinds)}")
-
-    def _value_tests(
-        self, field: FeedbackField, compiler: Compiler, passed: frozenset[str]
-    ) -> list[Sql]:
-        """What the conditions on the score that is followed say of its rows `x`: where in the index to look at all.
-
-        Not comparisons that a position in the index has `passed`: a range has one bound on each side.
-        """
-        tests = [
-            compiler.feedback.value_test(node, field, alias="x")
-            for node in self._conjuncts
-            if isinstance(node, Compare | In)
-            and node.field == field
-            and not (isinstance(node, Compare) and node.operator in passed)
-        ]
-        return [test for test in tests if test is not None]
-
-    def _leaves_value(self, field: FeedbackField, value: Value) -> bool:
-        """Whether the conditions on the same score leave a value of it."""
-        if field.over != "latest":
-            return True
-        compiler = Compiler(self._catalog)
-        for node in self._conjuncts:
-            if isinstance(node, Compare | In) and node.field == field:
-                test = compiler.feedback.value_test(node, field)
-                if test is None:
-                    continue
-                row = self._connection.execute(
-                    f"SELECT {test.text} FROM (SELECT ? AS kind, ? AS num, ? AS text) s",
-                    (*test.params, *value),
-                ).fetchone()
-                if not row[0]:
-                    return False
-        return True
-
     def _hits_by_value(
         self,
-        series: int,
+        score: Score,
         values: list[Value],
         sort: tuple[SortKey, ...],
         after: list[Param] | None,
         wanted: int,
     ) -> list[Hit]:
         """The calls that have the first key, value by value, each in the order of the other keys."""
-        first, rest = sort[0], sort[1:]
-        assert isinstance(first.field, FeedbackField)
         found: list[Hit] = []
         position = None if after is None else (after[0], after[1], after[2])
         begun = position is None
         for value in values:
             inner: list[Param] | None = None
             if not begun:
-                if _is_before(value, position, first.descending):
+                if _is_before(value, position, score.descending):
                     continue
                 begun = True
                 if value == position and after is not None:
                     inner = after[3:]
-            among = self._among(series, first.field, value)
-            its = among.hits(rest, inner, wanted - len(found))
+            among = self._among(score, value)
+            its = among.hits(sort[1:], inner, wanted - len(found))
             found += [Hit(pk=hit.pk, position=(*value, *hit.position)) for hit in its]
             if len(found) >= wanted:
                 break
         return found
 
-    def _among(self, series: int, field: FeedbackField, value: Value) -> _Planner:
-        """The same question, only of the calls that have this value in a series."""
+    def _among(self, score: Score, value: Value) -> _Planner:
+        """The same question, only of the calls that have this value of a score."""
         planner = copy.copy(self)
-        planner._values = (*self._values, (series, field, value))
-        members = Sql(
-            "SELECT x.call FROM scores x WHERE x.series = ? AND x.kind = ? AND x.num = ? AND x.text = ?"
-            f" AND {Compiler(self._catalog).feedback.sorted_rows('x', field)}",
-            (series, *value),
-        )
+        planner._values = (*self._values, (score.series, score.field, value))
+        members = score.calls_of(value)
         size = count_up_to(self._connection, members, FEW)
         if size <= FEW and (self._few is None or size < self._few_size):
             planner._few_size = size
@@ -464,23 +362,19 @@ class _Planner:
         return wanted * every < self._few_size**2
 
     def scored_hits(
-        self, series: int, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
+        self, score: Score, sort: tuple[SortKey, ...], after: list[Param] | None, wanted: int
     ) -> list[Hit]:
         """The calls that have the score, in the order of its index."""
-        first, rest = sort[0], sort[1:]
-        if series < 0 or not isinstance(first.field, FeedbackField):
-            return []
         # By the score's own column, so that conditions on feedback come before the call is read.
         _, condition, compiler = self.start(call="x.call")
-        is_its = self._sorted_rows(series, first.field, compiler)
         lead = pages.Lead("FROM scores x CROSS JOIN calls c NOT INDEXED ON c.pk = x.call")
-        passed = () if after is None else ("lt", "lte") if first.descending else ("gt", "gte")
-        its_value = self._value_tests(first.field, compiler, frozenset(passed))
-        condition = joined([Sql("x.series = ?", (series,)), is_its, *its_value, condition], " AND ")
+        condition = joined(
+            [score.rows(compiler, is_continued=after is not None), condition], " AND "
+        )
         terms = [
-            pages.Term(Sql(column), first.descending) for column in ("x.kind", "x.num", "x.text")
-        ] + pages.terms_of(compiler, rest, tie="x.call", descending=sort[-1].descending)
-        if after is not None and after[:1] == self._kinds(series, first.field):
+            pages.Term(Sql(column), score.descending) for column in ("x.kind", "x.num", "x.text")
+        ] + pages.terms_of(compiler, sort[1:], tie="x.call", descending=sort[-1].descending)
+        if after is not None and after[:1] == score.kinds:
             # With the kind named already, a position that names it too would be no range of the index.
             condition = joined([condition, pages.beyond(terms[1:], after[1:])], " AND ")
             after = None
