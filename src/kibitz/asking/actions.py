@@ -1,4 +1,4 @@
-"""What is done to all calls of a question: judge them, delete them, export them."""
+"""What is done with all calls of a question: read them, judge them, delete them, export them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kibitz.asking.progress import Progress, Told
 from kibitz.asking.questions import Question
 from kibitz.base import api, clock, ids, jsonable, judgements
 from kibitz.base.errors import UsageError
-from kibitz.base.records import BulkStep, FeedbackPart, Rejection
+from kibitz.base.records import BulkStep, Call, FeedbackPart, Rejection
 from kibitz.client.reading import RemoteStore
 from kibitz.export import files, streams
 from kibitz.export.streams import FORMATS, Format, Tables
@@ -43,6 +43,17 @@ class Done:
     """How many judgements the rules refused."""
     rejected: tuple[Rejection, ...] = ()
     """The first of those, by the id of their call."""
+
+
+def read(question: Question, wanted: Progress) -> Iterator[Call]:
+    """All calls of a question, while it is told how far they are read."""
+    with (
+        question.place.opened() as store,
+        progress.shown(wanted, f"reading calls of {question.project}") as tell,
+    ):
+        for n, call in enumerate(question.read(store), 1):
+            yield call
+            tell(n, question.limit)
 
 
 def add_feedback(

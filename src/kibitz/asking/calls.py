@@ -11,13 +11,12 @@ A set is never changed: each method gives a new one. Nothing is read before it i
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kibitz.asking import actions, frames, progress, questions
+from kibitz.asking import actions, frames, questions
 from kibitz.asking.actions import Done
 from kibitz.asking.groups import Groups, Key, Table
 from kibitz.asking.measures import Measure
@@ -31,7 +30,7 @@ from kibitz.export import arrow
 from kibitz.export.streams import Format, Tables
 from kibitz.query import json_form, python_form, shapes, text_form
 from kibitz.query.expressions import Columns
-from kibitz.query.nodes import CallQuery
+from kibitz.query.nodes import CallColumn, CallQuery
 
 COUNTED = 10_000
 """So many are counted to show a set."""
@@ -75,14 +74,15 @@ class CallSet:
         chosen = tuple(map(questions.key, keys))
         if len(chosen) > json_form.MAX_SORT_KEYS:
             raise QueryError(f"at most {json_form.MAX_SORT_KEYS} keys are allowed to sort by")
-        return self._with(order=chosen)
+        return CallSet(replace(self._question, order=chosen))
 
     def limit(self, most: int) -> CallSet:
         """The first of them, at most so many; of several limits the smallest counts. Raises `QueryError`."""
         if isinstance(most, bool) or not isinstance(most, int) or most < 1:  # pyright: ignore[reportUnnecessaryIsInstance] a public door
             raise QueryError(f"limit {shapes.short(most)} is not a whole number from 1 on")
         before = self._question.limit
-        return self._with(limit=most if before is None else min(most, before))
+        smallest = most if before is None else min(most, before)
+        return CallSet(replace(self._question, limit=smallest))
 
     def columns(self, *shown: Shown) -> CallSet:
         """The same calls with only these of their values read; without any, only what every list shows.
@@ -93,10 +93,8 @@ class CallSet:
         Raises:
             QueryError: one of them is nothing that a call has.
         """
-        return self._with(columns=frozenset().union(*map(questions.wide, shown)))
-
-    def _with(self, **changed: Any) -> CallSet:
-        return CallSet(dataclasses.replace(self._question, **changed))
+        wide = frozenset[CallColumn]().union(*map(questions.wide, shown))
+        return CallSet(replace(self._question, columns=wide))
 
     # Reading
 
@@ -164,7 +162,8 @@ class CallSet:
             MissingExtra: pyarrow is not installed.
         """
         arrow.library()
-        return arrow.calls_table(self._told(progress), wide=self._question.columns)
+        found = actions.read(self._question, progress)
+        return arrow.calls_table(found, wide=self._question.columns)
 
     def to_pandas(self, *, progress: Progress = True) -> frames.pandas.DataFrame:
         """The same as a frame of pandas; raises `MissingExtra` where it or pyarrow is not installed."""
@@ -175,13 +174,6 @@ class CallSet:
         """The same as a frame of polars; raises `MissingExtra` where it or pyarrow is not installed."""
         frames.check("polars")
         return frames.to_polars(self.to_arrow(progress=progress))
-
-    def _told(self, wanted: Progress) -> Iterator[Call]:
-        """The calls, while it is told how far they are read."""
-        with progress.shown(wanted, f"reading calls of {self._question.project}") as tell:
-            for n, call in enumerate(self, 1):
-                yield call
-                tell(n, self._question.limit)
 
     # In groups
 
