@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kibitz.providers import OpenAI, judgements
+from kibitz.judging import importables
+from kibitz.providers import OpenAI
 from kibitz.providers.families import FAMILIES
-from kibitz.providers.judgements import Judgements
+from kibitz.providers.judgements import Judgements, Options
 
 ROOT = Path(__file__).parents[2]
+OPTIONS = Options.__annotations__
 TRULENS = [
     "context_relevance",
     "relevance",
@@ -50,11 +52,6 @@ TRULENS = [
 ]
 
 
-def test_the_stub_says_what_is_there() -> None:
-    stub = Path(judgements.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
-    assert stub == judgements.stub(), "run python -m kibitz.providers.judgements > …/judgements.pyi"
-
-
 @pytest.mark.parametrize("name", TRULENS)
 def test_names_that_people_know_are_there(name: str) -> None:
     names = {name, f"{name}_with_cot_reasons"} if not name.endswith("answerability") else {name}
@@ -64,9 +61,22 @@ def test_names_that_people_know_are_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_has_a_method_of_each_kind_that_a_definition_can_name(name: str) -> None:
+    judge = OpenAI("llama3.1", base_url="http://localhost:11434/v1")
+    for suffix in ("", "_with_reasons", "_with_cot_reasons"):
+        for prefix in ("", "a"):
+            method = getattr(judge, f"{prefix}{name}{suffix}")
+            assert importables.describe(method)["name"] == f"{prefix}{name}{suffix}"
+            assert inspect.iscoroutinefunction(method) == (prefix == "a")
+            assert [*inspect.signature(method).parameters] == [*FAMILIES[name].arguments, *OPTIONS]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_method_says_what_its_ends_mean(name: str) -> None:
     family = FAMILIES[name]
     method = getattr(Judgements, name)
+    assert method.__doc__.startswith(f"{family.asks} 0:"), "editors and models are told the same"
+    assert method.higher_is_better == family.higher_is_better
     assert f"0: {family.low}" in method.__doc__
     assert f"1: {family.high}" in method.__doc__
     assert ("Lower is better" in method.__doc__) == (not family.higher_is_better)

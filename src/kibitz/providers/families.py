@@ -1,6 +1,6 @@
 """What models are asked to judge: a table of families, each with what it is about and what its ends mean.
 
-A family becomes these methods of every judge: `name`, `name_with_reasons`, its twin under TruLens' name
+A family has these methods of every judge, see `judgements.py`: `name`, `name_with_reasons`, its twin under TruLens' name
 `name_with_cot_reasons`, and a coroutine function of each with an `a` before it.
 """
 
@@ -33,8 +33,6 @@ class Family(Struct, frozen=True, kw_only=True):
     evidence: bool = False
     """Whether the passages that led to the score are asked for with the reason."""
     way: Way = "whole"
-    also: tuple[str, ...] = ()
-    """Other names of the same."""
     needs_criteria: bool = False
 
 
@@ -58,7 +56,6 @@ _RAG = [
         low="nothing in the passage helps to answer the question",
         high="the passage holds what is needed to answer the question completely",
         evidence=True,
-        also=("qs_relevance",),
     ),
     Family(
         name="relevance",
@@ -87,7 +84,6 @@ _RAG = [
         high="the source says this, or it follows directly",
         evidence=True,
         way="sentences",
-        also=("groundedness_measure",),
     ),
     Family(
         name="groundedness_consider_answerability",
@@ -109,7 +105,6 @@ _RAG = [
         high="the source says this, or it follows directly",
         evidence=True,
         way="sentences_or_abstention",
-        also=("groundedness_measure_consider_answerability",),
     ),
     Family(
         name="answerability",

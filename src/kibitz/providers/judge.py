@@ -71,7 +71,7 @@ _PATIENCE = {"timeout_s", "total_timeout_s", "retries"}
 _LIMITS = {"rpm", "tpm", "concurrency", "budget_usd"}
 
 
-class Judge(Judgements, Provider):
+class Judge(Judgements[float], Provider):
     """Base of judges that are models. A subclass says how one prompt is asked: `ask` and `aask`."""
 
     def __init__(self, **options: Unpack[JudgeOptions]) -> None:

@@ -23,7 +23,7 @@ from kibitz.base import provider
 from kibitz.base.errors import JudgeAnswerError, KibitzError, NotImportable, Unavailable, UsageError
 from kibitz.base.provider import Provider
 from kibitz.providers.families import Family
-from kibitz.providers.judgements import Judgements
+from kibitz.providers.judgements import Judgements, Reasoned
 
 THRESHOLD = 0.5
 """A vote from here on is for, in a majority."""
@@ -69,7 +69,7 @@ AGGREGATIONS: Final[Mapping[str, Callable[[Votes, Votes], float]]] = {
 }
 
 
-class Jury(Judgements, Provider):
+class Jury(Judgements[Reasoned], Provider):
     """Several judges as one. Not local: it is as slow as its slowest juror."""
 
     def __init__(
