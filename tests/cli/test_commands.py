@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 import pytest
@@ -52,6 +52,32 @@ def test_every_command_and_option_has_help(run: Run, name: str) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
+
+
+def _leaves(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield " ".join(path), command
+        return
+    for name, below in command.commands.items():
+        yield from _leaves(below, *path, name)
+
+
+def test_what_prints_an_answer_prints_it_as_json_too() -> None:
+    leaves = [leaf for name in NAMES for leaf in _leaves(COMMANDS[name], name)]
+    without = [
+        name
+        for name, command in leaves
+        if not any("--json" in parameter.opts for parameter in command.params)
+    ]
+
+    assert without == ["demo", "serve"]
+
+
+@pytest.mark.parametrize("group", ["", *(n for n in NAMES if isinstance(COMMANDS[n], click.Group))])
+def test_a_list_of_commands_has_whole_sentences(run: Run, group: str) -> None:
+    said = run(*group.split(), "--help").stdout
+
+    assert "..." not in said.partition("Commands:")[2]
 
 
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:

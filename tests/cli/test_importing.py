@@ -195,6 +195,14 @@ def test_what_a_failed_copy_left_is_told(run: Run, tmp_path: Path, name: str):
     assert f"{name} is empty" in result.stderr
 
 
+def test_a_file_that_is_not_there_is_said_before_a_store_is_made(run: Run, tmp_path: Path) -> None:
+    result = run("import", str(tmp_path / "cals.jsonl"), "--data", str(tmp_path / "d"))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no file" in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
 def test_a_rule_holds_when_it_is_resumed_and_is_never_replaced(run: Run, tmp_path: Path) -> None:
     there, here = str(tmp_path / "there"), str(tmp_path / "here")
     archive, rules = str(tmp_path / "all.jsonl"), ("--project", carried.PROJECT, "--data", here)

@@ -40,7 +40,8 @@ def test_the_doctor_sees_what_does_not_agree_and_reindex_puts_it_right(run, spoi
 
 
 def test_one_project_can_be_named(run, folder):
-    assert "12 calls" in run("reindex", "acme/bot", "--data", str(folder)).stdout
+    made = run("reindex", "acme/bot", "--json", "--data", str(folder)).stdout
+    assert json.loads(made) == {"projects": ["acme/bot"], "calls": 12, "feedback": 4}
 
     failed = run("reindex", "acme/bat", "--data", str(folder))
     assert failed.exit_code == 1

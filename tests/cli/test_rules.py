@@ -100,10 +100,12 @@ def test_a_rule_rests_and_holds_again(rules):
     rules("add", "short", "--definition", "length")
 
     assert "rests" in rules("pause", "short").stdout
+    assert json.loads(rules("pause", "short", "--json").stdout)["active"] is False
     assert not json.loads(rules("show", "short", "--json").stdout)["active"]
     rules("set", "short", "--sample", "0.1")
     assert not json.loads(rules("show", "short", "--json").stdout)["active"]
     assert "holds" in rules("resume", "short").stdout
+    assert json.loads(rules("resume", "short", "--json").stdout)["active"] is True
     assert json.loads(rules("show", "short", "--json").stdout)["active"]
 
 

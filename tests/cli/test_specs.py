@@ -37,6 +37,8 @@ def _file(tmp_path: Path) -> Path:
 
 def test_what_is_published_is_listed_and_shown(run: Run, folder: Path, file: Path):
     ref = run("specs", "publish", str(file), "--data", str(folder)).output.strip()
+    again = run("specs", "publish", str(file), "--json", "--data", str(folder)).output
+    assert json.loads(again)["ref"] == ref
 
     assert ref == AnnotationSpec(**HELPFUL).ref("acme/bot")
     listed = run("specs", "list", "--data", str(folder)).output.splitlines()

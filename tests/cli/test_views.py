@@ -38,6 +38,14 @@ def test_views_are_given_as_json(kept):
     assert (shown["query"], shown["sort"], shown["columns"]) == (QUERY, SORT, ["id", "op"])
 
 
+def test_what_is_saved_and_deleted_is_given_as_json(kept):
+    saved = json.loads(kept("views", "save", "slow", "latency > 2s", "--json").stdout)
+    deleted = json.loads(kept("views", "delete", "slow", "--json").stdout)
+
+    assert saved == deleted
+    assert (saved["name"], saved["query"]) == ("slow", "latency > 2s")
+
+
 def test_calls_are_asked_as_the_view_says(kept):
     asked = kept("calls", "--view", "worst").stdout.splitlines()
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 import msgspec
 from msgspec import Struct
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kibitz.base import clock, ids
 from kibitz.base.errors import QueryError, UsageError
 from kibitz.base.judgements import EVERY_CALL, NOTE, REACTION
 from kibitz.base.records import BulkCount, BulkStep, FeedbackPart, Rejection
-from kibitz.cli import people, sources, tables
+from kibitz.cli import people, sources, tables, work
 from kibitz.query import text_form
 from kibitz.query.nodes import Node
 from kibitz.storage.protocols import Bulk
@@ -38,7 +35,7 @@ class Summary(Struct, frozen=True):
     """The first refused, by the id of their call."""
 
 
-@click.group()
+@click.group(short_help="Judge or delete all calls of a query.")
 def bulk() -> None:
     """Judge or delete all calls that match, after a look at how many they are."""
 
@@ -64,7 +61,7 @@ def _said(command: F) -> F:
     return click.option("--author", help="Who says it; you, where it is left out.")(command)
 
 
-@bulk.command()
+@bulk.command(short_help="Delete calls with all that is said about them.")
 @click.option(
     "--traces", "whole_traces", is_flag=True, help="Also the other calls of the traces of those."
 )
@@ -91,7 +88,7 @@ def delete(whole_traces: bool, **asked: Any) -> None:
     _act("delete", step, asked, whole_traces=whole_traces)
 
 
-@bulk.command()
+@bulk.command(short_help="React to calls with an emoji.")
 @click.option("--emoji", required=True, help="One emoji.")
 @_said
 @_which
@@ -100,7 +97,7 @@ def react(emoji: str, author: str | None, **asked: Any) -> None:
     _judge(REACTION, {"emoji": emoji}, author, asked)
 
 
-@bulk.command()
+@bulk.command(short_help="Note something on calls.")
 @click.option("--note", required=True, help="The text.")
 @_said
 @_which
@@ -109,7 +106,7 @@ def note(note: str, author: str | None, **asked: Any) -> None:
     _judge(NOTE, {"note": note}, author, asked)
 
 
-@bulk.command()
+@bulk.command(short_help="Say something of any type about calls.")
 @click.option("--type", "type_", required=True, help="The type: annotation.NAME or a free word.")
 @click.option("--payload", required=True, metavar="JSON", help="What is said, an object.")
 @click.option(
@@ -202,7 +199,7 @@ def _run(project: str, step: _Step, expected: int) -> Summary:
     rejected: list[Rejection] = []
     cursor: str | None = None
     left = expected
-    with _progress(project, expected) as advance:
+    with work.shown() as advance:
         while left:
             done = step(left, cursor)
             calls += done.calls
@@ -210,33 +207,17 @@ def _run(project: str, step: _Step, expected: int) -> Summary:
             refused += done.refused
             rejected += done.rejected[: _MOST_SHOWN - len(rejected)]
             left, cursor = done.left, done.cursor
-            advance(calls)
+            advance(project, calls, expected)
             if cursor is None:
                 break
     return Summary(project, calls, feedback, refused, rejected)
-
-
-@contextmanager
-def _progress(project: str, total: int) -> Generator[Callable[[int], None]]:
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
-    task = progress.add_task(project, total=total)
-    with progress:
-        yield lambda done: progress.update(task, completed=done)
 
 
 def _tell(verb: str, summary: Summary, as_json: bool) -> None:
     for each in summary.rejected:
         click.echo(f"{each.id}: {tables.printable(each.message)}", err=True)
     if as_json:
-        click.echo(msgspec.json.encode(summary).decode())
+        tables.write_json([summary])
     elif not summary.calls:
         click.echo("No calls match.")
     elif verb == "delete":

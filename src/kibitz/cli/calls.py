@@ -11,8 +11,8 @@ from typing import Any, cast, get_args
 import click
 import msgspec
 
-from kibitz.base import clock, refs
-from kibitz.base.errors import QueryError, UsageError
+from kibitz.base import clock
+from kibitz.base.errors import QueryError
 from kibitz.base.records import Call, CallStatus, View
 from kibitz.cli import moments, sources, tables
 from kibitz.query import fields, json_form, nodes, text_form, views
@@ -23,7 +23,7 @@ DEFAULT_LIMIT = 50
 STATUSES: tuple[str, ...] = get_args(CallStatus)
 
 
-@click.command()
+@click.command(short_help="Query calls, as a table or as JSON.")
 @click.argument("project", required=False)
 @click.argument("text", required=False, metavar="[QUERY]")
 @click.option("--op", multiple=True, help="Only calls of this op; may be given several times.")
@@ -95,8 +95,7 @@ def calls(
     Fields are the columns of a call (op, status, latency_ms …), places in its values (inputs.question,
     output.text, attributes.user) and feedback (feedback.[runnable.exact].payload.output).
     """
-    if text is None and project is not None and not _is_project(project):
-        project, text = None, project
+    project, text = sources.project_and_query(project, text)
     whole = as_json and columns is None
     with sources.reader(sources.find(data, url)) as opened:
         project = sources.project_of(opened, project)
@@ -195,14 +194,6 @@ def _filter(conditions: dict[str, Any]) -> dict[str, Any]:
         },
     }
     return {key: value for key, value in given.items() if value is not None}
-
-
-def _is_project(name: str) -> bool:
-    try:
-        refs.check_project(name)
-    except UsageError:
-        return False
-    return True
 
 
 def _parse_text(opened: sources.Reader, project: str, text: str | None) -> Parsed:

@@ -63,6 +63,8 @@ class _Group(click.Group):
 def kibitz() -> None:
     """Record what an LLM application does, collect every judgement on it, and ask.
 
+    Begin with kibitz demo, and kibitz serve to look at it; kibitz COMMAND --help says more of each.
+
     Settings come from the environment (KIBITZ_DATA, KIBITZ_URL, KIBITZ_API_KEY …); options win over them.
     """
 

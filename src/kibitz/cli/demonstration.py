@@ -30,7 +30,7 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(short_help="Record and judge a small application: a place to begin.")
 @click.option(
     "--data",
     metavar="FOLDER",

@@ -12,7 +12,7 @@ from kibitz.cli.checks import Finding
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("problem", "red")}
 
 
-@click.command()
+@click.command(short_help="Check the installation, the data and the settings.")
 @click.option("--json", "as_json", is_flag=True, help="Findings and settings as JSON.")
 @sources.options
 def doctor(data: str | None, url: str | None, as_json: bool) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import click
-import msgspec
 from msgspec import Struct, structs
 
 from kibitz.base import clock
@@ -21,15 +20,11 @@ from kibitz.base.evaluations import (
     Invocation,
 )
 from kibitz.base.spending import Spend
-from kibitz.cli import moments, sources, tables, work
+from kibitz.cli import moments, options, sources, tables, work
 
 _STATUSES = ("none", "running", "done", "failed", "skipped")
 _PAGE = 200
 _MAX_CELL = 60
-_project = click.option(
-    "--project", metavar="PROJECT", help="It may be left out where there is only one."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
 class Retried(Struct, frozen=True):
@@ -39,7 +34,7 @@ class Retried(Struct, frozen=True):
     wanted: int
 
 
-@click.group()
+@click.group(short_help="Show what became of evaluations; retry them.")
 def evaluations() -> None:
     """Show what became of evaluations, and try again what failed.
 
@@ -70,8 +65,8 @@ def _which(command: Any) -> Any:
 @click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most."
 )
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def list_(
     statuses: tuple[EvaluationStatus, ...],
@@ -96,8 +91,7 @@ def list_(
         )
         found = [each for each, _ in zip(_all(opened, query), range(limit), strict=False)]
     if as_json:
-        for each in found:
-            click.echo(msgspec.json.encode(each).decode())
+        tables.write_json(found)
         return
     headers = ("id", "feedback", "call", "status", "output", "attempts", "when", "reason")
     tables.write_rows(headers, [_row(each) for each in found])
@@ -108,17 +102,17 @@ def list_(
         )
 
 
-@evaluations.command()
+@evaluations.command(short_help="Show one evaluation, with every invocation.")
 @click.argument("id_", metavar="ID")
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def show(id_: str, project: str | None, as_json: bool, data: str | None, url: str | None) -> None:
     """Show one evaluation, with every invocation: what it was given, where from, and what it said."""
     with sources.reader(sources.find(data, url)) as opened:
         found = opened.evaluations.get(sources.project_of(opened, project), id_)
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        tables.write_json([found])
         return
     said = {
         "feedback": found.name,
@@ -134,9 +128,7 @@ def show(id_: str, project: str | None, as_json: bool, data: str | None, url: st
         "spent": _spent(found.spent),
         "judge": found.definition_ref,
     }
-    for label, text in said.items():
-        if text:
-            click.echo(f"{label:>9}  {_line(text)}")
+    tables.write_facts(said, 9)
     invocations = found.invocations or []
     for number, invocation in enumerate(invocations, 1):
         _say_invocation(number, len(invocations), invocation)
@@ -146,12 +138,12 @@ def show(id_: str, project: str | None, as_json: bool, data: str | None, url: st
             click.echo(tables.printable(line))
 
 
-@evaluations.command()
+@evaluations.command(short_help="Want evaluations anew.")
 @click.argument("ids", nargs=-1, metavar="[ID]…")
 @click.option("--failed", is_flag=True, help="All that failed.")
 @_which
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def retry(
     ids: tuple[str, ...],
@@ -179,7 +171,7 @@ def retry(
             )
             wanted = _retry_failed(opened, query)
     if as_json:
-        click.echo(msgspec.json.encode(Retried(chosen, wanted)).decode())
+        tables.write_json([Retried(chosen, wanted)])
         return
     click.echo(f"{wanted:,} evaluations are wanted anew.")
     if len(ids) > wanted:
@@ -201,16 +193,15 @@ def _retry_failed(opened: sources.Reader, query: EvaluationQuery) -> int:
 
 
 @evaluations.command()
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def progress(project: str | None, as_json: bool, data: str | None, url: str | None) -> None:
     """Show how far each feedback definition is."""
     with sources.reader(sources.find(data, url)) as opened:
         found = opened.evaluations.progress(sources.project_of(opened, project))
     if as_json:
-        for each in found:
-            click.echo(msgspec.json.encode(each).decode())
+        tables.write_json(found)
         return
     headers = (
         "feedback",
@@ -308,9 +299,9 @@ def _say_invocation(number: int, of: int, invocation: Invocation) -> None:
         click.echo(f"{'said':>9}  {_value(invocation.output)}")
     for key, value in invocation.metadata.items():
         text = value if isinstance(value, str) else _value(value)
-        click.echo(f"{_line(key):>9}  {_line(text)}")
+        tables.write_facts({_line(key): text}, 9)
     if invocation.error:
-        click.echo(f"{'error':>9}  {_line(invocation.error.splitlines()[-1])}")
+        tables.write_facts({"error": invocation.error.splitlines()[-1]}, 9)
 
 
 def _width() -> int:

@@ -66,7 +66,7 @@ class Target(Struct, frozen=True):
     is_folder: bool
 
 
-@click.command()
+@click.command(short_help="Write a project, or the calls of a query, to a file.")
 @click.argument("project", required=False)
 @click.argument("text", required=False, metavar="[QUERY]")
 @click.option(
@@ -110,8 +110,7 @@ def export(
     jsonl, arrow, and a folder or zip of csv or parquet have everything: calls, all feedback with its history,
     versions of ops and objects, files. A file appears under its name when it is complete.
     """
-    if text is None and project is not None and not _is_project(project):
-        project, text = None, project
+    project, text = sources.project_and_query(project, text)
     target = target_of(output, cast("Format | None", format_), cast("Tables | None", tables))
     if target.path is None and target.format != "jsonl" and sys.stdout.isatty():
         raise UsageError(
@@ -319,11 +318,3 @@ def _tell(summary: Summary, target: Target, as_json: bool) -> None:
             "anything else are in a .jsonl, a .zip or a folder.",
             err=True,
         )
-
-
-def _is_project(name: str) -> bool:
-    try:
-        refs.check_project(name)
-    except UsageError:
-        return False
-    return True

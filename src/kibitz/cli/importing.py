@@ -83,7 +83,7 @@ class Summary:
     """What was imported into, in the order in which it came."""
 
 
-@click.command("import")
+@click.command("import", short_help="Read what was exported, or logged elsewhere.")
 @click.argument("files", metavar="FILE…", nargs=-1, required=True)
 @click.option(
     "--project", help="The project to import into; without it the one the records were in."
@@ -126,6 +126,10 @@ def import_(
     """
     if project is not None:
         refs.check_project(project)
+    for name in files:
+        # Before a store is made for it.
+        if name != "-" and not Path(name).exists():
+            raise UsageError(f"there is no file {name!r}; nothing was imported")
     source = sources.find(data, url)
 
     def keep(project: str, name: str, rule: NewRule) -> Rule:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 
 import click
-import msgspec
 
 from kibitz.base.errors import UsageError
 from kibitz.base.records import SearchIndex, SearchLevel
-from kibitz.cli import sources, work
+from kibitz.cli import options, sources, tables, work
 from kibitz.storage.protocols import Store
 from kibitz.storage.sqlite.store import SqliteStore
 
@@ -21,7 +20,7 @@ _SAID: dict[SearchLevel, str] = {
 }
 
 
-@click.command()
+@click.command(short_help="Choose what the text index of a project holds.")
 @click.argument("project", required=False)
 @click.option(
     "--words", "level", flag_value="words", help="Find words quickly: what a new project has."
@@ -33,7 +32,7 @@ _SAID: dict[SearchLevel, str] = {
     "--off", "level", flag_value="off", help="Keep no index; searches read calls one by one."
 )
 @click.option("--no-wait", is_flag=True, help="Leave the filling to whoever serves the store.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@options.as_json
 @sources.options
 def index(
     project: str | None,
@@ -59,7 +58,7 @@ def index(
             if found.waiting and not no_wait:
                 found = _fill(opened, found)
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        tables.write_json([found])
     else:
         _show(found)
 

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from kibitz.base.errors import NotFound
-from kibitz.cli import moments, sources, tables
+from kibitz.cli import moments, options, sources, tables
 from kibitz.judging import trying
 from kibitz.judging.lenses import Lens
 from kibitz.judging.records import Calls, Layout, Record, RecordCall
@@ -35,12 +35,12 @@ class _Line:
     place: Lens | None = None
 
 
-@click.command()
+@click.command(short_help="Show a call with all that it called, and selectors for it.")
 @click.argument("call_id", metavar="CALL_ID")
-@click.option("--project", metavar="PROJECT", help="It may be left out where there is only one.")
+@options.project
 @click.option("--select", "selector", metavar="SELECTOR", help="Show what this selects instead.")
 @click.option("--all", "everything", is_flag=True, help="Every call of an op, and every key.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@options.as_json
 @sources.options
 def record(
     call_id: str,

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import click
+from msgspec import Struct
 
 from kibitz.base.errors import UsageError
-from kibitz.cli import sources, work
+from kibitz.cli import options, sources, tables, work
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite import integrity, rebuilding
 
 
-@click.command()
+class Made(Struct, frozen=True):
+    """What everything derived was made from."""
+
+    projects: list[str]
+    calls: int
+    feedback: int
+
+
+@click.command(short_help="Work scores, sums and the text index out anew.")
 @click.argument("project", required=False)
+@options.as_json
 @sources.options
-def reindex(project: str | None, data: str | None, url: str | None) -> None:
+def reindex(project: str | None, as_json: bool, data: str | None, url: str | None) -> None:
     """Make everything that is derived anew from calls and feedback: scores, counts, sums, the text index.
 
     Of PROJECT, or of the whole data folder. Programs and a server may go on writing to it. Nothing that was recorded
@@ -38,4 +48,7 @@ def reindex(project: str | None, data: str | None, url: str | None) -> None:
         store.close()
     calls = sum(each.calls for each in projects)
     feedback = sum(each.feedback for each in projects)
+    if as_json:
+        tables.write_json([Made([each.name for each in projects], calls, feedback)])
+        return
     click.echo(f"Everything derived from {calls:,} calls and {feedback:,} feedback is made anew.")

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import click
-import msgspec
 from msgspec import Struct
 
 from kibitz.asking import watching
@@ -15,12 +14,7 @@ from kibitz.base import refs, settings
 from kibitz.base.errors import NotFound, UsageError
 from kibitz.base.evaluations import DEFINITION, NewRule, Rule
 from kibitz.base.settings import WorkerSettings
-from kibitz.cli import imported, moments, people, sources, tables, work
-
-_project = click.option(
-    "--project", metavar="PROJECT", help="It may be left out where there is only one."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+from kibitz.cli import imported, moments, options, people, sources, tables, work
 
 
 class BackFill(Struct, frozen=True):
@@ -33,7 +27,7 @@ class BackFill(Struct, frozen=True):
     """Evaluations that were there already, and were left as they are."""
 
 
-@click.group()
+@click.group(short_help="Say which calls are judged without being asked.")
 def rules() -> None:
     """Say what is judged without being asked: which calls, by which feedback functions, how many of them.
 
@@ -42,16 +36,15 @@ def rules() -> None:
 
 
 @rules.command("list")
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def list_(project: str | None, data: str | None, url: str | None, as_json: bool) -> None:
     """Show the rules of a project."""
     with sources.reader(sources.find(data, url)) as opened:
         found = opened.rules.list(sources.project_of(opened, project))
     if as_json:
-        for rule in found:
-            click.echo(msgspec.json.encode(rule).decode())
+        tables.write_json(found)
         return
     headers = ("name", "active", "query", "feedback", "sample", "today", "spent today")
     tables.write_rows(headers, [_row(rule) for rule in found])
@@ -64,17 +57,14 @@ def list_(project: str | None, data: str | None, url: str | None, as_json: bool)
 
 @rules.command()
 @click.argument("name")
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def show(name: str, project: str | None, data: str | None, url: str | None, as_json: bool) -> None:
     """Show one rule, with what it wanted today."""
     with sources.reader(sources.find(data, url)) as opened:
         rule = opened.rules.get(sources.project_of(opened, project), name)
-    if as_json:
-        click.echo(msgspec.json.encode(rule).decode())
-        return
-    _say(rule)
+    _say(rule, as_json=as_json)
 
 
 def _what(command: Any) -> Any:
@@ -128,35 +118,36 @@ def _what(command: Any) -> Any:
     return command
 
 
-@rules.command()
+@rules.command(short_help="Make a rule.")
 @click.argument("name")
 @_what
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def add(name: str, as_json: bool, data: str | None, url: str | None, **asked: Any) -> None:
     """Make a rule: all root calls, or those of --op or --query, by each --definition and --judge."""
-    _save(name, None, asked, as_json, data, url)
+    _save(name, asked, as_json, data, url, is_new=True)
 
 
-@rules.command("set")
+@rules.command("set", short_help="Change what is said of a rule.")
 @click.argument("name")
 @_what
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def set_(name: str, as_json: bool, data: str | None, url: str | None, **asked: Any) -> None:
     """Change what is said of a rule that is there; the rest of it stays."""
-    _save(name, "change", asked, as_json, data, url)
+    _save(name, asked, as_json, data, url, is_new=False)
 
 
 def _save(
     name: str,
-    change: str | None,
     asked: dict[str, Any],
     as_json: bool,
     data: str | None,
     url: str | None,
+    *,
+    is_new: bool,
 ) -> None:
     if asked["op"] is not None and asked["query"] is not None:
         raise UsageError("give either --op or --query, not both")
@@ -167,7 +158,7 @@ def _save(
         source.folder.mkdir(parents=True, exist_ok=True)
     with sources.reader(source) as opened:
         project = sources.project_of(opened, asked["project"])
-        known = _known(opened, project, name, change)
+        known = _known(opened, project, name, is_new=is_new)
         definitions = [_definition(opened, project, each) for each in asked["definitions"]]
         definitions += watching.publish(opened, project, judges) if judges else []
         if known is None and not definitions:
@@ -183,48 +174,53 @@ def _save(
         given = {key: value for key, value in fields.items() if value is not None}
         new = NewRule(**given) if known is None else watching.changed(known, **given)
         rule = opened.rules.save(project, name, new)
-    if as_json:
-        click.echo(msgspec.json.encode(rule).decode())
-        return
-    _say(rule)
+    _say(rule, as_json=as_json)
 
 
-def _known(opened: sources.Reader, project: str, name: str, change: str | None) -> Rule | None:
+def _known(opened: sources.Reader, project: str, name: str, *, is_new: bool) -> Rule | None:
     try:
         known = opened.rules.get(project, name)
     except NotFound:
-        if change is not None:
-            raise
-        return None
-    if change is None:
+        if is_new:
+            return None
+        raise
+    if is_new:
         raise UsageError(
             f"there is a rule {name!r} already; change it with kibitz rules set, or delete it before"
         )
     return known
 
 
-@rules.command()
+@rules.command(short_help="Want nothing more by a rule, and keep it.")
 @click.argument("name")
-@_project
+@options.project
+@options.as_json
 @sources.options
-def pause(name: str, project: str | None, data: str | None, url: str | None) -> None:
+def pause(name: str, as_json: bool, **place: str | None) -> None:
     """Want nothing more by a rule, and keep it. What it wanted is done all the same."""
-    rule = _activate(name, project, data, url, active=False)
+    rule = _activate(name, active=False, **place)
+    if as_json:
+        tables.write_json([rule])
+        return
     click.echo(f"{rule.name!r} rests; go on with kibitz rules resume.")
 
 
-@rules.command()
+@rules.command(short_help="Have a rule hold again.")
 @click.argument("name")
-@_project
+@options.project
+@options.as_json
 @sources.options
-def resume(name: str, project: str | None, data: str | None, url: str | None) -> None:
+def resume(name: str, as_json: bool, **place: str | None) -> None:
     """Have a rule hold again, for calls that end from now on."""
-    rule = _activate(name, project, data, url, active=True)
+    rule = _activate(name, active=True, **place)
+    if as_json:
+        tables.write_json([rule])
+        return
     click.echo(f"{rule.name!r} holds for calls that end from now on.")
 
 
 def _activate(
-    name: str, project: str | None, data: str | None, url: str | None, *, active: bool
+    name: str, *, active: bool, project: str | None, data: str | None, url: str | None
 ) -> Rule:
     with sources.reader(sources.find(data, url)) as opened:
         chosen = sources.project_of(opened, project)
@@ -234,21 +230,27 @@ def _activate(
 
 @rules.command()
 @click.argument("name")
-@_project
+@options.project
+@options.as_json
 @sources.options
-def delete(name: str, project: str | None, data: str | None, url: str | None) -> None:
+def delete(
+    name: str, project: str | None, as_json: bool, data: str | None, url: str | None
+) -> None:
     """Forget a rule. What it wanted stays wanted, and what was judged stays."""
     with sources.reader(sources.find(data, url)) as opened:
         was = opened.rules.delete(sources.project_of(opened, project), name)
+    if as_json:
+        tables.write_json([was])
+        return
     click.echo(f"Deleted {was.name!r}: {tables.printable(was.query) or '(all root calls)'}")
 
 
-@rules.command()
+@rules.command(short_help="Want the same of the calls that are there already.")
 @click.argument("name")
 @click.option("--again", is_flag=True, help="Also what was done, failed or skipped.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def backfill(
     name: str,
@@ -275,7 +277,7 @@ def backfill(
                 again=again,
             )
     if as_json:
-        click.echo(msgspec.json.encode(BackFill(chosen, name, wanted, known)).decode())
+        tables.write_json([BackFill(chosen, name, wanted, known)])
         return
     there = f"; {known:,} were there already" if known else ""
     click.echo(
@@ -344,7 +346,10 @@ def _names(rule: Rule) -> list[str]:
     return [refs.parse_ref(each).name for each in rule.definitions]
 
 
-def _say(rule: Rule) -> None:
+def _say(rule: Rule, *, as_json: bool) -> None:
+    if as_json:
+        tables.write_json([rule])
+        return
     said = {
         "name": rule.name,
         "active": "yes" if rule.active else "no: kibitz rules resume",
@@ -356,8 +361,6 @@ def _say(rule: Rule) -> None:
         + (f", {rule.left_out_today:,} left out" if rule.left_out_today else ""),
         "saved": f"{moments.show(rule.updated_at)}{f' by {rule.author}' if rule.author else ''}",
     }
-    for label, text in said.items():
-        if text:
-            click.echo(f"{label:>8}  {tables.printable(text)}")
+    tables.write_facts(said)
     for ref in rule.definitions:
-        click.echo(f"{'judge':>8}  {tables.printable(ref)}")
+        tables.write_facts({"judge": ref})

@@ -14,7 +14,7 @@ from kibitz.server import serving
 from kibitz.storage import sqlite
 
 
-@click.command()
+@click.command(short_help="Show calls in the browser, and take them over HTTP.")
 @click.option(
     "--data", metavar="FOLDER", help="The data folder to serve.  [KIBITZ_DATA; default: ./.kibitz]"
 )

@@ -20,6 +20,8 @@ from kibitz.asking.sources import (
     reader,
     writer,
 )
+from kibitz.base import refs
+from kibitz.base.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +36,16 @@ def options(command: F) -> F:
     )(command)
 
 
+def project_and_query(project: str | None, text: str | None) -> tuple[str | None, str | None]:
+    """What `[PROJECT] [QUERY]` say: a single one that can be no project's name is a query."""
+    if project is None or text is not None:
+        return project, text
+    try:
+        return refs.check_project(project), None
+    except UsageError:
+        return None, project
+
+
 __all__ = [
     "Reader",
     "Source",
@@ -41,6 +53,7 @@ __all__ = [
     "connection",
     "find",
     "options",
+    "project_and_query",
     "project_of",
     "reader",
     "writer",

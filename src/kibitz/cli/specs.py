@@ -8,28 +8,31 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-import msgspec
+from msgspec import Struct
 
 from kibitz.base import controls, publishing, specifications
 from kibitz.base.errors import NotFound, UsageError
 from kibitz.base.records import ObjectVersion
 from kibitz.base.specifications import AnnotationSpec
-from kibitz.cli import moments, sources, tables
-
-_project = click.option(
-    "--project", metavar="PROJECT", help="It may be left out where there is only one."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+from kibitz.cli import moments, options, sources, tables
 
 
-@click.group()
+class Published(Struct, frozen=True):
+    """What was published, or was there already."""
+
+    project: str
+    name: str
+    ref: str
+
+
+@click.group(short_help="Say what people are asked about calls.")
 def specs() -> None:
     """Say what people are asked about calls: annotation specifications, each with its versions."""
 
 
 @specs.command("list")
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def list_(project: str | None, data: str | None, url: str | None, as_json: bool) -> None:
     """Show the newest version of each specification."""
@@ -37,8 +40,7 @@ def list_(project: str | None, data: str | None, url: str | None, as_json: bool)
         name = sources.project_of(opened, project)
         found = opened.objects.list(name, "object", specifications.TYPE)
     if as_json:
-        for version in found:
-            click.echo(msgspec.json.encode(version).decode())
+        tables.write_json(found)
         return
     tables.write_rows(
         ("name", "asks for", "version", "published", "answered by"), [_row(each) for each in found]
@@ -54,8 +56,8 @@ def list_(project: str | None, data: str | None, url: str | None, as_json: bool)
 @click.option(
     "--version", type=int, help="An earlier version, counted from 0.  [default: the newest]"
 )
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def show(
     name: str,
@@ -83,20 +85,21 @@ def show(
         "ops": ", ".join(spec.ops) or "all",
         "targets": ", ".join(spec.targets) or ("call" if spec.ops else "all"),
     }
-    for label, text in says.items():
-        if text:
-            click.echo(f"{label:>11}  {tables.printable(text)}")
+    tables.write_facts(says, 11)
     for slot in spec.slots:
-        click.echo(f"{'asks for':>11}  {tables.printable(_slot(slot))}")
+        tables.write_facts({"asks for": _slot(slot)}, 11)
     if spec.guidelines:
         click.echo(f"\n{spec.guidelines}")
 
 
-@specs.command()
+@specs.command(short_help="Publish the specification in a file.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
-@_project
+@options.project
+@options.as_json
 @sources.options
-def publish(file: Path, project: str | None, data: str | None, url: str | None) -> None:
+def publish(
+    file: Path, project: str | None, as_json: bool, data: str | None, url: str | None
+) -> None:
     """Publish the specification in FILE, an object in JSON with name, schema and more; `-` is stdin.
 
     A specification that is there already stays as it is; a different one is a new version, and answers to
@@ -109,6 +112,9 @@ def publish(file: Path, project: str | None, data: str | None, url: str | None) 
             project = sources.project_of(opened, None)
     with sources.writer(source) as ingest:
         ref = publishing.publish(ingest.write, project, spec)
+    if as_json:
+        tables.write_json([Published(project, spec.name, ref)])
+        return
     click.echo(ref)
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kibitz.base import clock, refs
+from kibitz.base import clock
 from kibitz.base.errors import UsageError
 from kibitz.base.records import Aggregation, Category, Measured
 from kibitz.cli import moments, sources, tables
@@ -29,7 +29,7 @@ _MAX_KEY = 40
 _SHOWN_VALUES = 3
 
 
-@click.command()
+@click.command(short_help="Count and measure calls or judgements in groups.")
 @click.argument("project", required=False)
 @click.argument("text", required=False, metavar="[QUERY]")
 @click.option(
@@ -108,8 +108,7 @@ def stats(
         raise UsageError("give either --json or --csv, not both")
     if over == "calls" and (type_ is not None or author is not None or every):
         raise UsageError("--type, --author and --every choose feedback; give --over feedback too")
-    if text is None and project is not None and not _is_project(project):
-        project, text = None, project
+    project, text = sources.project_and_query(project, text)
     bounds = {
         name: clock.to_us(moments.parse(given))
         for name, given in (("since", since), ("until", until))
@@ -302,11 +301,3 @@ def _condition(text: str | None, types: Sequence[str], bounds: dict[str, int]) -
 
 def _types(opened: sources.Reader, project: str) -> list[str]:
     return sorted({each.type for each in opened.feedback.columns(project)})
-
-
-def _is_project(name: str) -> bool:
-    try:
-        refs.check_project(name)
-    except UsageError:
-        return False
-    return True

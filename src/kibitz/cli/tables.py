@@ -1,10 +1,10 @@
-"""Calls as a table: which fields to read, and how a cell is shown."""
+"""What commands print: calls as a table, rows, facts and JSON; which fields that reads, and how a cell is shown."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -152,6 +152,23 @@ def write_rows(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for line in lines:
         table.add_row(*map(Text, line))
     Console(width=_terminal()).print(table)
+
+
+def write_facts(said: Mapping[str, str | None], width: int = 8) -> None:
+    """What is said of one thing to standard output, a line each; what is empty is left out.
+
+    Args:
+        width: of what stands before the texts.
+    """
+    for label, text in said.items():
+        if text:
+            click.echo(f"{label:>{width}}  {printable(' '.join(text.split()))}")
+
+
+def write_json(values: Iterable[Any]) -> None:
+    """Each value as a line of JSON to standard output."""
+    for each in values:
+        click.echo(msgspec.json.encode(each).decode())
 
 
 def _terminal() -> int:

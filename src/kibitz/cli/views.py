@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from kibitz.base.api import NewView
 from kibitz.base.records import View
-from kibitz.cli import calls, moments, people, sources, tables
-
-_project = click.option(
-    "--project", metavar="PROJECT", help="It may be left out where there is only one."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+from kibitz.cli import calls, moments, options, people, sources, tables
 
 
-@click.group()
+@click.group(short_help="Keep queries under names.")
 def views() -> None:
     """Keep what a project asks often under names: a query, a sort and columns.
 
@@ -24,16 +18,15 @@ def views() -> None:
 
 
 @views.command("list")
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def list_(project: str | None, data: str | None, url: str | None, as_json: bool) -> None:
     """Show the views of a project."""
     with sources.reader(sources.find(data, url)) as opened:
         found = opened.views.list(sources.project_of(opened, project))
     if as_json:
-        for view in found:
-            click.echo(msgspec.json.encode(view).decode())
+        tables.write_json(found)
         return
     tables.write_rows(("name", "query", "author", "saved"), [_row(view) for view in found])
     if not found:
@@ -42,15 +35,15 @@ def list_(project: str | None, data: str | None, url: str | None, as_json: bool)
 
 @views.command()
 @click.argument("name")
-@_project
-@_as_json
+@options.project
+@options.as_json
 @sources.options
 def show(name: str, project: str | None, data: str | None, url: str | None, as_json: bool) -> None:
     """Show one view."""
     with sources.reader(sources.find(data, url)) as opened:
         view = opened.views.get(sources.project_of(opened, project), name)
     if as_json:
-        click.echo(msgspec.json.encode(view).decode())
+        tables.write_json([view])
         return
     said = {
         "query": view.query or "(all calls)",
@@ -58,18 +51,17 @@ def show(name: str, project: str | None, data: str | None, url: str | None, as_j
         "columns": ", ".join(view.columns),
         "saved": f"{moments.show(view.updated_at)}{f' by {view.author}' if view.author else ''}",
     }
-    for label, text in said.items():
-        if text:
-            click.echo(f"{label:>8}  {tables.printable(text)}")
+    tables.write_facts(said)
 
 
-@views.command()
+@views.command(short_help="Keep a query under a name.")
 @click.argument("name")
 @click.argument("text", required=False, default="", metavar="[QUERY]")
 @click.option("--sort", metavar="KEYS", default="", help="Where QUERY does not sort: latency desc.")
 @click.option("--columns", metavar="FIELD,…", help="The fields to show.")
 @click.option("--author", help="Who saves it.  [default: your user name]")
-@_project
+@options.project
+@options.as_json
 @sources.options
 def save(
     name: str,
@@ -78,6 +70,7 @@ def save(
     columns: str | None,
     author: str | None,
     project: str | None,
+    as_json: bool,
     data: str | None,
     url: str | None,
 ) -> None:
@@ -94,17 +87,26 @@ def save(
     )
     with sources.reader(sources.find(data, url)) as opened:
         saved = opened.views.save(sources.project_of(opened, project), name, view)
+    if as_json:
+        tables.write_json([saved])
+        return
     click.echo(f"Saved {tables.printable(saved.name)!r}; ask it with kibitz calls --view.")
 
 
 @views.command()
 @click.argument("name")
-@_project
+@options.project
+@options.as_json
 @sources.options
-def delete(name: str, project: str | None, data: str | None, url: str | None) -> None:
+def delete(
+    name: str, project: str | None, as_json: bool, data: str | None, url: str | None
+) -> None:
     """Forget a view. The calls stay; what it asked is printed."""
     with sources.reader(sources.find(data, url)) as opened:
         was = opened.views.delete(sources.project_of(opened, project), name)
+    if as_json:
+        tables.write_json([was])
+        return
     click.echo(f"Deleted {was.name!r}: {tables.printable(was.query) or '(all calls)'}")
 
 

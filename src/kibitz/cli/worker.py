@@ -29,7 +29,7 @@ _SWITCH_S = 0.001
 _STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 
 
-@click.command()
+@click.command(short_help="Do the evaluations that are wanted.")
 @click.argument("projects", nargs=-1, metavar="[PROJECT]…")
 @click.option(
     "--allow",
