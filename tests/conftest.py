@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Generator
 
 import pytest
@@ -18,6 +20,11 @@ settings.register_profile(
 )
 settings.load_profile("unhurried")
 
+# Tests start hundreds of programs and servers. Where no bytecode is kept, as images for containers set it, each of
+# them compiles the whole package, which takes longer than most of them run.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 BROWSER_REQUIRED = os.environ.get("KIBITZ_TEST_BROWSER") == "required"
 
 
@@ -26,6 +33,11 @@ def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("KIBITZ_"):
             monkeypatch.delenv(name)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what collecting made, millions of objects that stay to the end, out of every collection of garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
