@@ -296,8 +296,10 @@ def test_text_too_long_for_markdown_is_left_to_be_shown_as_text() -> None:
     ("milliseconds", "words"),
     [
         (None, "…"),
-        (0, "0.00 ms"),
-        (0.414, "0.41 ms"),
+        (0, "0 µs"),
+        (0.414, "414 µs"),
+        (0.9994, "999 µs"),
+        (0.9996, "1.00 ms"),
         (9.99, "9.99 ms"),
         (412.3, "412 ms"),
         (999.4, "999 ms"),

@@ -8,8 +8,9 @@ from typing import ClassVar
 from litestar import Response
 
 from kibitz.base import api
+from kibitz.base.errors import UsageError
 from kibitz.server import access
-from kibitz.server.pages import frames
+from kibitz.server.pages import addresses, frames
 from kibitz.server.pages.frames import AnyRequest, Frame
 
 _TITLES = {
@@ -61,7 +62,9 @@ def page(request: AnyRequest, status: int, info: api.ErrorInfo) -> Response[byte
     return frames.send(
         request,
         ErrorPage(
-            frame=frames.frame(request, heading),
+            frame=frames.frame(
+                request, heading, project=None if status in (401, 403) else _project(request)
+            ),
             status=status,
             heading=heading,
             message=info.message,
@@ -71,3 +74,14 @@ def page(request: AnyRequest, status: int, info: api.ErrorInfo) -> Response[byte
         ),
         status=status,
     )
+
+
+def _project(request: AnyRequest) -> str | None:
+    """The project that the address names, so that there is a way back into it."""
+    first, _, rest = request.url.path.removeprefix("/").partition("/")
+    if first != "p" or not rest:
+        return None
+    try:
+        return addresses.parse_project(rest.partition("/")[0])
+    except UsageError:
+        return None

@@ -214,8 +214,8 @@ def main(columns: Sequence[ScoreColumn]) -> ScoreColumn:
 
 
 def source_of(type_: str) -> str:
-    """Who makes feedback of a type, in a word."""
-    return SOURCES.get(type_.partition(".")[0], type_)
+    """Who makes feedback of a type, in a word; empty where its name is all that is known."""
+    return SOURCES.get(type_.partition(".")[0], "")
 
 
 def _cards(

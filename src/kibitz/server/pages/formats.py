@@ -24,9 +24,11 @@ _MAIN_LEAVES = frozenset((("output",), ("value",), ("emoji",), ("note",)))
 
 
 def duration(milliseconds: float | None) -> str:
-    """A duration with three digits that count: `0.41 ms`, `412 ms`, `3.21 s`, `2 min 05 s`, `3 h 12 min`."""
+    """A duration with three digits that count: `414 µs`, `412 ms`, `3.21 s`, `2 min 05 s`, `3 h 12 min`."""
     if milliseconds is None:
         return "…"
+    if milliseconds < 0.9995:
+        return f"{milliseconds * 1000:.0f} µs"
     if milliseconds < 10:
         return f"{milliseconds:.2f} ms"
     if milliseconds < 999.5:
@@ -102,6 +104,11 @@ def number(value: int) -> str:
 def count(value: int, noun: str) -> str:
     """`1 call`, `2,000 calls`."""
     return f"{value:,} {noun}" + ("" if value == 1 else "s")
+
+
+def short_id(id_: str) -> str:
+    """An id by both of its ends: those that were made together begin alike."""
+    return id_ if len(id_) <= 16 else f"{id_[:8]}…{id_[-4:]}"
 
 
 def scalar(value: Any) -> str:

@@ -147,6 +147,6 @@ def _chip_value(condition: Condition) -> str:
         case Condition(ColumnField("started_at" | "ended_at"), _, int(value)):
             return formats.exact_us(value)
         case Condition(ColumnField("trace_id" | "id" | "parent_id"), _, str(value)):
-            return value if len(value) <= 16 else f"{value[:8]}…{value[-4:]}"
+            return formats.short_id(value)
         case _:
             return formats.literal(condition.value)[:120]

@@ -35,6 +35,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": formats.number,
     "scalar": formats.scalar,
     "segment": addresses.escape,
+    "short_id": formats.short_id,
     "size": formats.size,
     "usd": formats.usd,
 }

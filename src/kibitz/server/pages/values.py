@@ -333,7 +333,8 @@ def _typed_leaf(tag: str, value: Mapping[str, Any]) -> Piece | None:
         case "enum":
             inner = f"{value.get('class', '')}.{value.get('name', '')}"
         case "object":
-            inner = inner if isinstance(inner, str) else value.get("error")
+            # Of an object without a repr of its own the class is all there is to say.
+            inner = inner if isinstance(inner, str) else value.get("error") or ""
             tag = str(value.get("class", tag))
         case "bytes":
             pass

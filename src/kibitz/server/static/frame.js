@@ -55,6 +55,13 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// What is cut off says itself in full when it is pointed at.
+
+document.addEventListener("pointerover", (event) => {
+  const cut = event.target.closest?.(".clip, .preview, .tree-name, .part-name, .chip-value");
+  if (cut && cut.scrollWidth > cut.clientWidth && !cut.closest("[title]")) cut.title = cut.textContent.trim();
+});
+
 // Appearance: the cookie lets the server send the next page in it at once.
 
 document.querySelector("[data-themes]")?.addEventListener("submit", (event) => {
@@ -84,6 +91,8 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key.length > 1 && event.key !== "Escape" && event.key !== "Enter" && !event.key.startsWith("Arrow") && event.key !== "Home" && event.key !== "End") return;
+  // Under the list of keys the page rests.
+  if (document.querySelector(".keys:popover-open") && event.key !== "?") return;
   const keys = prefix ? `${prefix} ${event.key}` : event.key;
   clearTimeout(forget);
   prefix = "";

@@ -21,6 +21,7 @@ let matched = new Set();
 
 function latency(milliseconds) {
   if (milliseconds === null) return "…";
+  if (milliseconds < 0.9995) return `${(milliseconds * 1000).toFixed(0)} µs`;
   if (milliseconds < 10) return `${milliseconds.toFixed(2)} ms`;
   if (milliseconds < 999.5) return `${milliseconds.toFixed(0)} ms`;
   const seconds = milliseconds / 1000;
