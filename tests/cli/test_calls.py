@@ -52,6 +52,9 @@ def test_the_project_may_be_left_out_where_there_is_one(run: Run, folder: Path) 
             ["c04"],
         ),
         (["--sort", "latency_ms", "--limit", "2"], ["c00", "c01"]),
+        (["--sort", "latency", "--limit", "2"], ["c00", "c01"]),
+        (["--sort", "op desc, latency", "--limit", "2"], ["c00", "c02"]),
+        (["--sort", "op:desc", "--sort", "latency:asc", "--limit", "2"], ["c00", "c02"]),
         (["--sort", "op:desc", "--sort", "latency_ms:asc", "--limit", "2"], ["c00", "c02"]),
     ],
 )
@@ -159,7 +162,10 @@ def test_without_a_terminal_a_table_is_cells_between_tabs(run: Run, folder: Path
 def test_counting_says_the_number_alone(run: Run, folder: Path) -> None:
     result = run("calls", "--data", str(folder), "--count", "--status", "error")
 
+    exactly = run("calls", "--data", str(folder), "--count", "--status", "error", "--json")
+
     assert result.stdout == "4\n"
+    assert json.loads(exactly.stdout) == {"count": 4, "exact": True}
 
 
 def test_pages_are_followed_beyond_the_largest(run: Run, folder: Path) -> None:
@@ -195,6 +201,7 @@ def test_what_was_logged_cannot_steer_the_terminal(run: Run, folder: Path) -> No
     ("arguments", "says"),
     [
         (["--sort", "lattency_ms"], "did you mean 'latency_ms'?"),
+        (["--sort", "latency limit 2"], "field 'latency limit 2' is not known"),
         (["--columns", "id,imputs.q"], "did you mean 'inputs.q'?"),
         (
             ["--where", '{"$eq": [{"$getField": "stauts"}, {"$literal": 1}]}'],

@@ -63,6 +63,11 @@ def test_a_change_is_a_new_version_and_the_old_one_stays(run: Run, folder: Path,
     again = run("specs", "publish", "-", *where, input=first).output.strip()
     assert again == AnnotationSpec(**HELPFUL).ref("acme/bot")
     assert run("specs", "show", "helpful", "--version", "7", *where).exit_code == 1
+    unknown = run("specs", "show", "helpfull", *where)
+    assert (unknown.exit_code, "has no specification 'helpfull'; did you mean 'helpful'?") == (
+        1,
+        unknown.stderr.partition(" 'acme/bot' ")[2].strip(),
+    )
 
 
 def test_a_server_is_asked_alike(run: Run, file: Path, tmp_path: Path):

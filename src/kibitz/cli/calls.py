@@ -45,7 +45,7 @@ STATUSES: tuple[str, ...] = get_args(CallStatus)
     "--sort",
     metavar="FIELD[:desc]",
     multiple=True,
-    help="Sort by a field; newest first without it.",
+    help="Sort by a field, or by keys as in a QUERY: 'latency desc, op'; newest first without it.",
 )
 @click.option(
     "--limit",
@@ -65,7 +65,9 @@ STATUSES: tuple[str, ...] = get_args(CallStatus)
     is_flag=True,
     help="One JSON object a line: the whole calls, or the --columns alone.",
 )
-@click.option("--count", is_flag=True, help="Only say how many match.")
+@click.option(
+    "--count", is_flag=True, help="Only say how many match; with --json also whether exactly."
+)
 @click.option("--view", metavar="NAME", help="A saved view: what it asks must hold too.")
 @sources.options
 def calls(
@@ -108,7 +110,7 @@ def calls(
                 "project": project,
                 "filter": _filter(conditions),
                 "query": parse_where(where) if where is not None else None,
-                "sort": [parse_sort(each) for each in sort],
+                "sort": [key for each in sort for key in _keys(opened, project, each)],
                 "columns": sorted(ALL_COLUMNS if whole else tables.needed(shown)),
             }
         )
@@ -116,7 +118,7 @@ def calls(
         if saved is not None:
             query, parsed = _viewed(opened, query, parsed, saved)
         if count:
-            click.echo(_count(opened, query))
+            _write_count(opened, query, as_json=as_json)
             return
         limit = _limit(limit, parsed.limit, all_)
         found = pages(opened, query, limit)
@@ -220,6 +222,29 @@ def _in_full(opened: sources.Reader, project: str, column: str) -> str:
     return column
 
 
+def _keys(opened: sources.Reader, project: str, text: str) -> list[dict[str, str]]:
+    """What to sort by as the JSON query has it, also where it is written as in a query: `latency desc, op`."""
+    key = parse_sort(text)
+    try:
+        fields.parse(key["field"])
+    except QueryError as unknown:
+        words = text if key["field"] == text else f"{key['field']} {key['direction']}"
+        try:
+            parsed = _parse_text(opened, project, f"sort {words}")
+        except QueryError:
+            raise unknown from None
+        if parsed.limit is not None:
+            raise
+        return [
+            {
+                "field": fields.format(each.field),
+                "direction": "desc" if each.descending else "asc",
+            }
+            for each in parsed.sort
+        ]
+    return [key]
+
+
 def _spelled(columns: str | None, saved: View | None) -> Sequence[str]:
     """The columns that are named, else those of the view, else the usual ones."""
     if columns is not None:
@@ -247,9 +272,12 @@ def _limit(given: int | None, said: int | None, all_: bool) -> int | None:
     return min(named, default=DEFAULT_LIMIT)
 
 
-def _count(opened: sources.Reader, query: CallQuery) -> str:
+def _write_count(opened: sources.Reader, query: CallQuery, *, as_json: bool) -> None:
     counted = opened.calls.count(query.project, query.where, bound=json_form.MAX_BOUND)
-    return f"{counted.count}" if counted.exact else f"{counted.count} or more"
+    if as_json:
+        tables.write_json([counted])
+    else:
+        click.echo(f"{counted.count}" if counted.exact else f"{counted.count} or more")
 
 
 def _line(call: Call, spelled: Sequence[str] | None) -> str:

@@ -15,6 +15,7 @@ from kibitz.base.errors import NotFound, UsageError
 from kibitz.base.records import ObjectVersion
 from kibitz.base.specifications import AnnotationSpec
 from kibitz.cli import moments, options, sources, tables
+from kibitz.query import fields
 
 
 class Published(Struct, frozen=True):
@@ -69,7 +70,7 @@ def show(
 ) -> None:
     """Show one specification. With --json it is what `kibitz specs publish` takes."""
     with sources.reader(sources.find(data, url)) as opened:
-        versions = opened.objects.versions(sources.project_of(opened, project), "object", name)
+        versions = _versions(opened, sources.project_of(opened, project), name)
     found = versions[0] if version is None else _numbered(versions, name, version)
     spec = AnnotationSpec.from_version(found)
     if as_json:
@@ -131,6 +132,20 @@ def _read(file: Path) -> dict[str, Any]:
             f"{str(file)!r} has {controls.show(given)}, not an object with name and schema"
         )
     return {specifications.TYPE_KEY: specifications.TYPE, **cast("dict[str, Any]", given)}
+
+
+def _versions(opened: sources.Reader, project: str, name: str) -> list[ObjectVersion]:
+    known = {each.name for each in opened.objects.list(project, "object", specifications.TYPE)}
+    if name not in known:
+        close = fields.nearest(name, known)
+        hint = f"; did you mean {close!r}?" if close else "; kibitz specs list shows those it has"
+        raise NotFound(
+            f"project {project!r} has no specification {name!r}{hint}",
+            project=project,
+            name=name,
+            suggestion=close,
+        )
+    return opened.objects.versions(project, "object", name)
 
 
 def _numbered(versions: list[ObjectVersion], name: str, wanted: int) -> ObjectVersion:

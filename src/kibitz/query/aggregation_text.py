@@ -102,9 +102,10 @@ def parse_order(
     for known in (list(written), spelled):
         if name in known:
             return nodes.Order(known.index(name), descending=way.lower() == "desc")
-    hint = f"; did you mean {close!r}?" if (close := fields.nearest(name, written)) else ""
+    close = fields.nearest(name, written)
+    way_out = f"did you mean {close!r}?" if close else "measure it too, or order by one of them"
     raise QueryError(
-        f"order {_short(text)} is none of the measures {', '.join(map(_short, written))}{hint}",
+        f"order {_short(text)} is none of the measures {', '.join(map(_short, written))}; {way_out}",
         at="order",
         suggestion=close,
     )
