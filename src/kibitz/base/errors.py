@@ -114,7 +114,8 @@ class OutOfScope(InvalidRecord):
 
 
 class MissingPlace(UsageError):
-    """A selector names what is not there. Facts: `selector`, `prefix` (as far as it exists), `argument`."""
+    """A selector names what is not there. Facts: `selector`, `prefix` (as far as it exists),
+    `argument`, `cut` (what there was no room for, where that is why)."""
 
     code = "missing_place"
 

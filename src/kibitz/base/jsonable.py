@@ -47,6 +47,8 @@ from kibitz.base.jsonwriter import (
     Writer,
     class_name,
     class_of,
+    is_end,
+    truncated,
 )
 from kibitz.base.records import FilePart, Json
 from kibitz.base.redaction import Redaction
@@ -60,7 +62,9 @@ __all__ = [
     "class_name",
     "class_of",
     "from_json",
+    "is_end",
     "to_json",
+    "truncated",
     "writer",
 ]
 

@@ -329,6 +329,14 @@ def truncated(kind: str, kept: int, total: int) -> Json:
     return {TYPE: "truncated", "kind": kind, "kept": kept, "total": total}
 
 
+def is_end(value: object) -> bool:
+    """Whether this is what a list that was cut ends with."""
+    if type(value) is not dict:
+        return False
+    mark = cast("dict[str, Any]", value)
+    return mark.get(TYPE) == "truncated" and mark.get("kind") == "list"
+
+
 def class_of(value: object) -> str:
     """The class of a value, by name."""
     return class_name(type(value))

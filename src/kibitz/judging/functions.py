@@ -130,12 +130,14 @@ class Feedback(Composition):
                 begin = str(lens).partition(".")[0].partition("[")[0]
                 if begin in ("__app__", "__record__") and begin not in source:
                     continue
-                if not lens.exists(source):
-                    error = lenses.missing(lens, source)
+                try:
+                    for _ in lenses.whole(lens, source):
+                        pass
+                except errors.MissingPlace as error:
                     raise errors.MissingPlace(
                         f"argument {argument!r} of {self.name}: {error.message}",
                         **{**error.facts, "argument": argument},
-                    )
+                    ) from None
         except UsageError:
             if warning:
                 return False

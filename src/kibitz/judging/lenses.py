@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from kibitz.base.errors import MissingPlace, UsageError
-from kibitz.judging import lens_text, places, steps
+from kibitz.judging import cuts, lens_text, places, steps
 from kibitz.judging.steps import Collect, Index, Member, Several, Slice, Step, Where
 
 MAX_STEPS: Final = 200
@@ -134,6 +134,9 @@ class Lens:
         try:
             for _ in selected(self, value):
                 pass
+        except cuts.Cut:
+            # Some of it is; the rest was, when it was recorded.
+            return True
         except _ABSENT:
             return False
         return True
@@ -235,14 +238,53 @@ def traced(lens: Lens, value: object) -> Any:
     return trace(value, "")
 
 
+def whole(lens: Lens, source: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The values of `paths` as feedback functions judge them: nothing that belongs to one may have been cut.
+
+    Args:
+        lens: the selector.
+        source: values by the first names of selectors.
+
+    Raises:
+        MissingPlace: on the way to the next value: a place is missing, or was cut when the calls were recorded.
+    """
+    begin = lens._lens_steps[0] if lens._lens_steps else None  # pyright: ignore[reportPrivateUsage] a friend
+    if type(begin) is Member:
+        root: Any = source.get(begin.name)
+        cut_at = getattr(cast("type[Any]", type(root)), "__kibitz_cut__", None)
+        words = None if cut_at is None else cut_at(root, steps_of(lens)[1:])
+        if words is not None:
+            raise _cut(lens, begin.name, words)
+    try:
+        for place, value in traced(lens, source):
+            if type(value) is not str and (words := cuts.inside(value)) is not None:
+                raise _cut(lens, place.removeprefix("."), words)
+            yield place.removeprefix("."), value
+    except _ABSENT:
+        raise missing(lens, source) from None
+
+
 def missing(lens: Lens, value: object) -> MissingPlace:
     """The error that says how far a lens goes in a value, and what is there."""
     prefix, there = _existing(lens, value)
+    words = next((said for each in there if (said := cuts.said(each)) is not None), None)
+    if words is not None:
+        return _cut(lens, str(prefix), words)
     reached = f"{str(prefix)!r}" if steps_of(prefix) else "the value itself"
     return MissingPlace(
         f"{str(lens)!r} is not there: it goes as far as {reached}, which has {places.describe(there)}",
         selector=str(lens),
         prefix=str(prefix),
+    )
+
+
+def _cut(lens: Lens, place: str, words: str) -> MissingPlace:
+    return MissingPlace(
+        f"{str(lens)!r} is not all there: it takes in {words}, at {place!r}; select only what was kept, as with "
+        "[:100] of a list or .value of a text",
+        selector=str(lens),
+        prefix=place,
+        cut=words,
     )
 
 

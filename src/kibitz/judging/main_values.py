@@ -7,13 +7,15 @@ one of the usual names. Then, as long as it is clear where to go:
 - of chat messages, the last one of the user (input) or the last one (output), and the text parts of its content;
 - of a list of one element, that element.
 
-What is unclear stays as it is, whole.
+What is unclear stays as it is, whole; so does what was cut when it was recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+
+from kibitz.judging import cuts
 
 INPUT_KEYS = (
     "input",
@@ -52,6 +54,8 @@ def of_inputs(inputs: Any) -> Any:
     names = [name for name in known if name not in ("self", "cls")]
     if not names:
         return None
+    if cuts.said(known) is not None:
+        return known
     # What was left out is not what was asked.
     first = next((name for name in names if known[name] is not None), names[0])
     if first not in INPUT_KEYS and "messages" in known:
@@ -72,6 +76,9 @@ def _descended(value: Any, keys: tuple[str, ...], role: str | None, depth: int) 
         if "$type" in known:
             # A value that JSON has no kind for; its keys are not the program's.
             return known.get("value", known) if known["$type"] == "markdown" else known
+        if cuts.said(known) is not None:
+            # The key that is meant may be among those that were cut.
+            return known
         key = next((each for each in keys if known.get(each) is not None), None)
         if key is None and len(known) == 1:
             key = next(iter(known))
@@ -82,7 +89,7 @@ def _descended(value: Any, keys: tuple[str, ...], role: str | None, depth: int) 
 
 
 def _of_list(value: Sequence[Any], keys: tuple[str, ...], role: str | None, depth: int) -> Any:
-    if not value:
+    if not value or cuts.is_cut_list(value):
         return value
     if all(isinstance(each, Mapping) and "role" in each for each in value):
         messages = cast("Sequence[Mapping[str, Any]]", value)
@@ -98,6 +105,8 @@ def _content(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     parts = cast("list[Any]", content)
+    if cuts.is_cut_list(parts):
+        return parts
     texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
     said = [text for text in texts if isinstance(text, str)]
     return "\n".join(said) if said else parts

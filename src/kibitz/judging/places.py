@@ -13,6 +13,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from kibitz.judging import cuts
+
 MAX_GAP: Final = 1000
 """How far beyond the end of a list something can be put."""
 _SHOWN = 12
@@ -60,7 +62,7 @@ def member(value: object, name: str) -> Any:
     if kind is None:
         kind = kind_of(type(value))
     if kind == MAPPING:
-        return cast("Any", value)[name]
+        return cuts.value_of(value) if name == "value" else cast("Any", value)[name]
     if kind != OBJECT or name[:2] == "__":
         raise LookupError(name)
     found = getattr(value, name)
@@ -69,8 +71,8 @@ def member(value: object, name: str) -> Any:
     return found
 
 
-def members(values: Iterable[Any], name: str) -> list[tuple[str, Any]]:
-    """That name of each element that has it, with the position; LookupError where none has."""
+def members(values: Sequence[Any], name: str) -> list[tuple[str, Any]]:
+    """That name of each element that has it, with the position; LookupError where none has, Cut where some are missing."""
     found: list[tuple[str, Any]] = []
     for at, value in (
         zip(values.at, values, strict=True) if type(values) is Chosen else enumerate(values)
@@ -81,10 +83,14 @@ def members(values: Iterable[Any], name: str) -> list[tuple[str, Any]]:
                 found += [(f"[{at}]{below}", each) for below, each in members(value, name)]
             else:
                 found.append((f"[{at}]", member(value, name)))
+        except cuts.Cut:
+            raise
         except (LookupError, AttributeError):
             continue
     if not found:
         raise LookupError(name)
+    if cuts.is_cut_list(values):
+        raise cuts.Cut(name)
     return found
 
 

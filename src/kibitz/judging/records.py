@@ -23,10 +23,12 @@ from msgspec import Struct
 
 from kibitz.base import jsonable, refs
 from kibitz.base.errors import UsageError
+from kibitz.base.evaluations import MAX_RECORD_CALLS
 from kibitz.base.lazily import Once
 from kibitz.base.records import Call, ExceptionInfo
 from kibitz.judging import main_values
 from kibitz.judging.lenses import Lens
+from kibitz.judging.steps import Index, Member, Step
 
 
 class Perf(Struct, frozen=True, kw_only=True):
@@ -180,6 +182,10 @@ class RecordCall:
     def summary(self) -> Any:
         return _known(self._call.summary, {})
 
+    def __kibitz_values__(self) -> list[Any]:
+        call = self._call
+        return [call.inputs, call.output, call.attributes, call.summary]
+
     @property
     def stack(self) -> list[dict[str, str]]:
         """The calls from the root to this one, each as its `path` and `method`."""
@@ -292,6 +298,18 @@ class Record:
 
     def __kibitz_keys__(self) -> list[str]:
         return [name for name in self.KEYS if name != "main_output" or self._answers]
+
+    def __kibitz_values__(self) -> list[Any]:
+        return list(self.calls)
+
+    def __kibitz_cut__(self, path: Sequence[Step]) -> str | None:
+        """In words, what of a place in the record there was no room for: of too many calls the root alone is sure."""
+        if len(self._given) <= MAX_RECORD_CALLS:
+            return None
+        begin = path[0].name if path and isinstance(path[0], Member) else ""
+        if begin not in ("", "calls", "app", "cost") or path[:2] == _ROOT:
+            return None
+        return f"a record of more than {MAX_RECORD_CALLS:,} calls, of which as many were read"
 
     @Once
     def root(self) -> Call:
@@ -414,6 +432,8 @@ class Record:
 
 
 _ABSENT: Final = object()
+_ROOT: Final = (Member("calls"), Index(-1))
+"""Where the root call is, whatever other calls there are."""
 
 
 def _of(value: Any, name: str) -> Any:

@@ -96,9 +96,11 @@ class Run:
         lens = plan.if_exists
         try:
             if lens is not None and not lens.exists(source):
-                return self._over(
-                    _SKIPPED, f"it is to run only if this exists: {lenses.missing(lens, source)}"
-                )
+                missing = lenses.missing(lens, source)
+                if "cut" in missing.facts:
+                    # Whether it was there nobody knows.
+                    return self._missing(missing)
+                return self._over(_SKIPPED, f"it is to run only if this exists: {missing}")
             needed = [name for name in plan.missing if name not in overrides]
             if needed:
                 return self._over(
@@ -128,9 +130,8 @@ class Run:
             if name in overrides:
                 continue
             try:
-                selected[name] = list(lenses.traced(lens, source))
-            except (LookupError, AttributeError):
-                missing = lenses.missing(lens, source)
+                selected[name] = list(lenses.whole(lens, source))
+            except errors.MissingPlace as missing:
                 missing.facts["argument"] = name
                 raise errors.MissingPlace(
                     f"argument {name!r}: {missing.message}", **missing.facts
@@ -166,7 +167,7 @@ class Run:
             for name, (place, value) in zip(names, values, strict=True):
                 arguments[name] = value
                 if place:
-                    paths[name] = place[1:] if place[0] == "." else place
+                    paths[name] = place
             combined.append((arguments, paths))
         self._combinations = combined
         return combined

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from kibitz.base import specifications
-from kibitz.judging import places
+from kibitz.judging import cuts, places
 
 Getter = Callable[[Any], Iterable[Any]]
 """Of a value, those that are selected in it; raises LookupError or AttributeError where there is no such place."""
@@ -39,13 +39,15 @@ class Member:
 
     def getter(self, rest: Getter | None) -> Getter:
         name, member = self.name, places.member
+        # `.value` of what other packages have may be a part of it.
+        is_plain = name != "value"
         if rest is None:
             kinds, methods = places.kinds, places.METHODS
             is_public = name[:2] != "__"
 
             def last(value: Any) -> Iterable[Any]:
                 kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType] of any value
-                if kind is dict:
+                if kind is dict and is_plain:
                     return (value[name],)
                 if is_public and kinds.get(kind) == places.OBJECT:
                     found = getattr(value, name)
@@ -60,7 +62,7 @@ class Member:
 
         def get(value: Any) -> Iterable[Any]:
             kind = kinds.get(type(value))  # pyright: ignore[reportUnknownArgumentType] of any value
-            if kind == as_mapping:
+            if kind == as_mapping and is_plain:
                 return then(value[name])
             if places.is_list(value):
                 found = places.members(value, name)
@@ -73,11 +75,11 @@ class Member:
 
     def tracer(self, rest: Tracer) -> Tracer:
         name, suffix, member = self.name, str(self), places.member
-        kinds, as_mapping = places.kinds, places.MAPPING
+        kinds, as_mapping, is_plain = places.kinds, places.MAPPING, name != "value"
 
         def trace(value: Any, place: str) -> Iterable[tuple[str, Any]]:
             kind = kinds.get(type(value))  # pyright: ignore[reportUnknownArgumentType] of any value
-            if kind == as_mapping:
+            if kind == as_mapping and is_plain:
                 return rest(value[name], place + suffix)
             if places.is_list(value):
                 found = places.members(value, name)
@@ -118,7 +120,7 @@ class Index:
 
         def get(value: Any) -> Iterable[Any]:
             if type(value) is list or places.is_list(value):
-                return then(cast("list[Any]", value)[at])
+                return then(cuts.element(value, at))
             return then(places.at_number(value, at))
 
         return get
@@ -130,7 +132,7 @@ class Index:
             if places.is_list(value):
                 # From the end or not, the place is said from the beginning: it stays when more is added.
                 exact = at if at >= 0 else at + len(value)
-                return rest(value[at], f"{place}[{places.position(value, exact)}]")
+                return rest(cuts.element(value, at), f"{place}[{places.position(value, exact)}]")
             return rest(places.at_number(value, at), f"{place}[{at}]")
 
         return trace
@@ -164,7 +166,7 @@ class Slice:
         def get(value: Any) -> Iterable[Any]:
             if not (type(value) is list or places.is_list(value)):
                 raise LookupError
-            found = cast("list[Any]", value)[part]
+            found = cuts.elements(value, part)
             return found if then is None else chain.from_iterable(map(then, found))
 
         return get
@@ -175,6 +177,8 @@ class Slice:
         def trace(value: Any, place: str) -> Iterable[tuple[str, Any]]:
             if not places.is_list(value):
                 raise LookupError
+            if cuts.is_cut_list(value):
+                cuts.elements(value, part)
             return chain.from_iterable(
                 rest(value[at], f"{place}[{places.position(value, at)}]")
                 for at in range(*part.indices(len(value)))
@@ -247,6 +251,8 @@ class Where:
         found = [(at, each) for at, each in enumerate(value) if self.matches(each)]
         if not found:
             raise LookupError
+        if cuts.is_cut_list(value):
+            raise cuts.Cut
         return found
 
     def getter(self, rest: Getter | None) -> Getter:
@@ -309,7 +315,12 @@ def getter(steps: Sequence[Step]) -> Getter:
             before, after = getter(steps[:at]), rest or _one
             return lambda value: after(list(before(value)))
         following = steps[at + 1 :]
-        if isinstance(step, Slice) and len(following) == 1 and isinstance(following[0], Member):
+        if (
+            isinstance(step, Slice)
+            and len(following) == 1
+            and isinstance(following[0], Member)
+            and following[0].name != "value"
+        ):
             rest = _each(
                 slice(step.start, step.stop, step.step), following[0], cast("Getter", rest)
             )
@@ -325,7 +336,7 @@ def _each(part: slice, member: Member, rest: Getter) -> Getter:
     def get(value: Any) -> Iterable[Any]:
         if not (type(value) is list or places.is_list(value)):
             raise LookupError
-        found = cast("list[Any]", value)[part]
+        found = cuts.elements(value, part)
         if set(map(type, found)) == dicts:
             return map(named, found)
         return chain.from_iterable(map(rest, found))

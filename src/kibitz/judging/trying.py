@@ -101,7 +101,7 @@ def attempt(record: Record, text: str, *, limit: int = MAX_VALUES) -> Tried:
     values = tried.values
     size = 0
     try:
-        for path, found in lens.paths({"__record__": record, "__app__": {}}):
+        for path, found in lenses.whole(lens, {"__record__": record, "__app__": {}}):
             value = written(found)
             size += len(msgspec.json.encode(value))
             if values and (len(values) >= limit or size > MAX_BYTES):

@@ -132,13 +132,12 @@ class Assembler:
         elif type(output) is recording.Withheld:
             fields["output"] = {jsonable.TYPE: "redacted", "reason": output.reason}
         elif output is not recording.NOTHING:
-            if type(output) is streams.Items:
-                value: Any = output.values()
-                if output.total > len(value):
-                    summary = {**summary, "yielded": output.total}
-            else:
-                value = snapshots.value_of(output)
+            is_stream = type(output) is streams.Items
+            value: Any = output.values() if is_stream else snapshots.value_of(output)
             fields["output"], size = self._json(value, files)
+            if is_stream and output.total > len(value):
+                summary = {**summary, "yielded": output.total}
+                fields["output"] = _marked(fields["output"], output.total)
         if summary:
             fields["summary"], more = self._json(summary, files)
             size += more
@@ -167,6 +166,12 @@ class Assembler:
     def _json(self, value: object, files: dict[str, FilePart]) -> tuple[Any, int]:
         writer = jsonable.writer(limits=self._limits, redaction=self.redaction, files=files)
         return writer.write(value), writer.used_bytes
+
+
+def _marked(yielded: Any, total: int) -> Any:
+    """The kept values of a stream, with the mark that it had more."""
+    kept = [each for each in yielded if not jsonable.is_end(each)]
+    return [*kept, jsonable.truncated("list", len(kept), total)]
 
 
 class Assembled:

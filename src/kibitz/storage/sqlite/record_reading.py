@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from kibitz.base.evaluations import MAX_RECORD_CALLS
 from kibitz.base.records import Call
 from kibitz.storage import statements
 from kibitz.storage.sqlite import call_reading
@@ -13,8 +14,7 @@ from kibitz.storage.sqlite.evaluation_rows import json_list
 from kibitz.storage.sqlite.names import project_pk
 
 _SQL = statements.load("evaluations.sql")
-MAX_CALLS = 50_000
-"""Of one record; the same as of a trace."""
+_MAX_CALLS = MAX_RECORD_CALLS + 1
 _WHOLE = f"SELECT {call_reading.NARROW}, p.inputs, p.output, p.attributes, p.summary, p.exception"
 _PAYLOADS = "LEFT JOIN payloads p ON p.call = c.pk"
 _TABLES = call_reading.FROM.removeprefix("FROM calls c ")
@@ -51,10 +51,10 @@ def records(
     found: dict[str, list[Call]] = {}
     for row in connection.execute(_OF_TRACES, (json_list(by_trace), pk)):
         its = found.setdefault(by_trace[row[2]], [])
-        if len(its) < MAX_CALLS:
+        if len(its) < _MAX_CALLS:
             its.append(_call(project, row))
     for call_id, call in others:
-        below = connection.execute(_SQL["subtree"], (call, pk, MAX_CALLS))
+        below = connection.execute(_SQL["subtree"], (call, pk, _MAX_CALLS))
         rows = connection.execute(_OF_PKS, (json_list(each for (each,) in below),))
         found[call_id] = [_call(project, row) for row in rows]
     return found
