@@ -23,6 +23,7 @@ from kibitz.judging.functions import Feedback
 from kibitz.judging.lenses import Lens
 from kibitz.judging.records import Record
 from kibitz.judging.select import Select
+from kibitz.server.pages import record_tree
 
 FEW = jsonable.Limits(items=10, bytes=2000, depth=6)
 RETS = Select.RecordRets
@@ -105,6 +106,7 @@ def test_a_selection_that_runs_into_what_was_cut_is_missing_everywhere(
     tried = trying.attempt(record, str(lens))
     assert tried.values == []
     assert "is not all there" in (tried.missing or "")
+    assert "is not all there" in record_tree.select(record, str(lens), str).missing
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def select(record: Record, text: str, url: Url) -> Selected:
     found: list[Found] = []
     count = 0
     try:
-        for place, value in islice(lens.paths({"__record__": record}), MAX_COUNTED):
+        for place, value in islice(lenses.whole(lens, {"__record__": record}), MAX_COUNTED):
             count += 1
             if len(found) < MAX_FOUND:
                 whole = plain(value)
