@@ -123,8 +123,10 @@ def test_the_token_is_stored_nowhere_and_goes_to_hugging_face_only(monkeypatch) 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match="'colour'"):
         Huggingface(models={"colour": "x"})
-    with pytest.raises(UsageError, match="empty"):
+    with pytest.raises(UsageError, match="text is empty"):
         Huggingface().toxic("  ")
+    with pytest.raises(UsageError, match="retrieved_text_chunks is empty"):
+        Huggingface().hallucination_evaluator("an output", "")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="it is installed")
@@ -139,25 +141,41 @@ def test_without_transformers_the_way_out_is_named() -> None:
 def test_models_that_a_definition_chooses_are_read_as_numbers_only(
     monkeypatch, models, only_numbers
 ) -> None:
-    """transformers is too large to be here: what it would be asked is looked at."""
+    """transformers is too large to be here: what it would be asked is looked at. See `test_huggingface_local.py`."""
     asked_for: list[dict] = []
 
     class Transformers:
+        class AutoTokenizer:
+            model_max_length = 512
+
+            @classmethod
+            def from_pretrained(cls, model, **options):
+                assert options["trust_remote_code"] is False
+                return cls()
+
+        class AutoModelForSequenceClassification:
+            config = None
+
+            @classmethod
+            def from_pretrained(cls, model, **options):
+                assert options["trust_remote_code"] is False
+                asked_for.append(options)
+                return cls(), {"missing_keys": set()}
+
         @staticmethod
         def pipeline(task, **options):
-            asked_for.append(options)
             return lambda text, **how: [{"label": "toxic", "score": 0.25}]
 
     monkeypatch.setattr(huggingface_local, "library", lambda: Transformers)
     described = {
         "module": "kibitz.providers.huggingface_local",
         "class": "HuggingfaceLocal",
-        "parameters": {"models": models},
+        "parameters": {"models": models, "download": True},
         "name": "toxic",
     }
 
     assert importables.load(described)("some text") == 0.25
-    assert HuggingfaceLocal(models=models).toxic("some text") == 0.25
-    of_definition, of_program = [each["model_kwargs"] for each in asked_for]
+    assert HuggingfaceLocal(models=models, download=True).toxic("some text") == 0.25
+    of_definition, of_program = asked_for
     assert of_definition.get("use_safetensors", False) is only_numbers
     assert "use_safetensors" not in of_program

@@ -37,12 +37,14 @@ T = TypeVar("T")
 
 
 class Question(Struct, frozen=True):
-    """One text for one model."""
+    """One text for one model, or two that it reads beside each other."""
 
     task: Task
     purpose: str
     """A key of `MODELS`."""
     text: str
+    beside: str | None = None
+    """The second text, for models that read two."""
 
 
 Label = tuple[str, float, str]
@@ -112,13 +114,11 @@ class Classifiers:
 
     def context_relevance(self, prompt: str, context: str) -> float:
         """How likely the context is relevant to the prompt, 0 to 1; of a long context its best portion."""
-        return self._follow(_pairs("relevance", prompt, context, ("context_relevance", "relevant")))
+        return self._follow(_relevant(prompt, context))
 
     async def acontext_relevance(self, prompt: str, context: str) -> float:
         """`context_relevance` as a coroutine."""
-        return await self._afollow(
-            _pairs("relevance", prompt, context, ("context_relevance", "relevant"))
-        )
+        return await self._afollow(_relevant(prompt, context))
 
     def groundedness_measure_with_nli(
         self, source: str, statement: str
@@ -140,21 +140,13 @@ class Classifiers:
 
         Of a long output its worst portion; of what was retrieved the beginning.
         """
-        return self._follow(
-            _pairs(
-                "hallucination", retrieved_text_chunks, model_output, ("consistent", "label_1"), min
-            )
-        )
+        return self._follow(_consistent(model_output, retrieved_text_chunks))
 
     async def ahallucination_evaluator(
         self, model_output: str, retrieved_text_chunks: str
     ) -> float:
         """`hallucination_evaluator` as a coroutine."""
-        return await self._afollow(
-            _pairs(
-                "hallucination", retrieved_text_chunks, model_output, ("consistent", "label_1"), min
-            )
-        )
+        return await self._afollow(_consistent(model_output, retrieved_text_chunks))
 
 
 def _mean(shares: Sequence[float]) -> float:
@@ -189,10 +181,23 @@ def _likely(labels: Sequence[Label], *wanted: str) -> float:
             return by_name[name]
     if len(wanted) == 1 and len(labels) == 2 and f"non_{wanted[0]}" in by_name:
         return 1 - by_name[f"non_{wanted[0]}"]
+    if [*by_name] == ["label_0"]:
+        # A model with one output, which nobody named: it says how likely the one thing is that it is for.
+        return by_name["label_0"]
     said = ", ".join(by_name) or "nothing"
     raise JudgeAnswerError(
         f"the model has no label {wanted[0]!r}; it said {said[:200]}", text=said[:500]
     )
+
+
+def checked(name: str, share: object, whole: object) -> float:
+    """A model's share of a label, 0 to 1; raises `JudgeAnswerError` for what is none."""
+    if not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise JudgeAnswerError(
+            f"the model's share of {name!r} is {share!r}, which is none from 0 to 1",
+            text=repr(whole)[:500],
+        )
+    return float(share)
 
 
 def _languages(text1: str, text2: str) -> Course[tuple[float, dict[str, Any]]]:
@@ -229,18 +234,28 @@ def _pii(text: str) -> Course[tuple[float, dict[str, Any]]]:
 
 def _pairs(
     purpose: str,
-    first: str,
-    second: str,
+    first: tuple[str, str],
+    second: tuple[str, str],
     labels: tuple[str, ...],
     combine: Callable[[Sequence[float]], float] = max,
 ) -> Course[float]:
-    """The best of the portions of the second text beside the beginning of the first, or what else is combined."""
-    head = portions(first, "first")[0]
+    """The best of the portions of the second text beside the beginning of the first, or what else is combined; texts
+    with their names."""
+    head = portions(*first)[0]
     said = yield [
-        Question("text-classification", purpose, f"{head} [SEP] {each}")
-        for each in portions(second, "second")
+        Question("text-classification", purpose, head, each) for each in portions(*second)
     ]
     return combine([_likely(each, *labels) for each in said])
+
+
+def _relevant(prompt: str, context: str) -> Course[float]:
+    labels = ("context_relevance", "relevant")
+    return _pairs("relevance", (prompt, "prompt"), (context, "context"), labels)
+
+
+def _consistent(output: str, chunks: str) -> Course[float]:
+    first, second = (chunks, "retrieved_text_chunks"), (output, "model_output")
+    return _pairs("hallucination", first, second, ("consistent", "label_1"), min)
 
 
 def _entailed(source: str, statement: str) -> Course[tuple[float, dict[str, Any]]]:
@@ -249,7 +264,7 @@ def _entailed(source: str, statement: str) -> Course[tuple[float, dict[str, Any]
     if not stated:
         raise UsageError("statement has no sentence: there is nothing to judge", field="statement")
     said = yield [
-        Question("text-classification", "nli", f"{each} [SEP] {sentence}")
+        Question("text-classification", "nli", each, sentence)
         for sentence in stated
         for each in sources
     ]

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from kibitz.base.errors import JudgeAnswerError, KibitzError, MissingExtra, Unavailable, UsageError
 from kibitz.base.provider import Provider
-from kibitz.providers import endpoint, keys, retrying
+from kibitz.providers import classifiers, endpoint, keys, retrying
 from kibitz.providers.classifiers import MODELS, Classifiers, Course, Label, Question
 from kibitz.providers.endpoint import Answered, Limits, Patience
 
@@ -145,7 +145,9 @@ class Huggingface(Classifiers, Provider):
         def send(timeout_s: float) -> Answered[Any]:
             with translated(self.endpoint.name, timeout_s, self._secret):
                 client = self._clients.get().client
-                return Answered(self._method(client, question)(question.text, **self._of(question)))
+                return Answered(
+                    self._method(client, question)(_text(question), **self._of(question))
+                )
 
         return _labels(self.endpoint.call(send, patience=self.patience))
 
@@ -153,7 +155,7 @@ class Huggingface(Classifiers, Provider):
         async def send(timeout_s: float) -> Answered[Any]:
             client = await self._clients.aget(self.endpoint.gate.inside)
             with translated(self.endpoint.name, timeout_s, self._secret):
-                asking = self._method(client, question)(question.text, **self._of(question))
+                asking = self._method(client, question)(_text(question), **self._of(question))
                 return Answered(await asking)
 
         return _labels(await self.endpoint.acall(send, patience=self.patience))
@@ -170,6 +172,13 @@ class Huggingface(Classifiers, Provider):
         return {"model": model, "top_k": 100}
 
 
+def _text(question: Question) -> str:
+    """As one text, which is all that the API takes, with what stands between two for most models."""
+    if question.beside is None:
+        return question.text
+    return f"{question.text} [SEP] {question.beside}"
+
+
 class _Client:
     """A client for threads. Its connections are the library's own, for the whole process."""
 
@@ -184,12 +193,8 @@ def _labels(said: Any) -> list[Label]:
     labels: list[Label] = []
     for each in said:
         name = getattr(each, "label", None) or getattr(each, "entity_group", None) or ""
-        share = getattr(each, "score", None)
-        if not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise JudgeAnswerError(
-                f"the model's share of {name!r} is {share!r}", text=repr(each)[:500]
-            )
-        labels.append((str(name), float(share), str(getattr(each, "word", "") or "")))
+        share = classifiers.checked(str(name), getattr(each, "score", None), each)
+        labels.append((str(name), share, str(getattr(each, "word", "") or "")))
     return labels
 
 
