@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import drawing
 import msgspec
 import pydantic
 import pytest
@@ -475,7 +476,7 @@ def without_nan(value: Any) -> Any:
 
 
 @given(values)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=drawing.examples(300), deadline=None)
 def test_whatever_has_a_type_comes_back_the_same(value):
     sent = msgspec.json.decode(msgspec.json.encode(to_json(value)))
 
@@ -483,7 +484,7 @@ def test_whatever_has_a_type_comes_back_the_same(value):
 
 
 @given(values, st.integers(10, 400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=drawing.examples(300), deadline=None)
 def test_the_result_is_json_and_bounded_whatever_the_limit(value, size):
     writer = jsonable.writer(limits=Limits(bytes=size, items=50))
 
@@ -518,7 +519,7 @@ plain_values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(plain_values, st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=drawing.examples(500), deadline=None)
 def test_the_short_way_says_the_same_as_the_long_one(value, redacted):
     redaction = Redaction() if redacted else None
 

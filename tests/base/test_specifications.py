@@ -6,6 +6,7 @@ import dataclasses
 import enum
 from typing import Annotated, Any, Literal, TypedDict
 
+import drawing
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -459,7 +460,7 @@ def _outcome(spec: AnnotationSpec, value: Any) -> tuple[str, Any] | None:
     return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=drawing.examples(400), deadline=None)
 @given(schema=_schemas(), answers=st.lists(values, max_size=6))
 def test_any_schema_is_refused_with_a_reason_or_means_the_same_after_json(schema, answers) -> None:
     spec = _made(schema)

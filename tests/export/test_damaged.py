@@ -9,6 +9,7 @@ import tracemalloc
 import zipfile
 from typing import Any
 
+import drawing
 import parts
 import pyarrow
 import pytest
@@ -44,7 +45,9 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=drawing.examples(120), deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.sampled_from(FORMS), changes)
 def test_bytes_that_were_changed_are_told_or_harmless(form: Any, changed: Any) -> None:
     damaged = bytearray(content(form))
@@ -63,7 +66,7 @@ def _other() -> Any:
     return Batch(project="other", calls=[CallPart(id="c1", started_at=parts.at(0))])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawing.examples(60), deadline=None)
 @given(st.binary(max_size=200))
 @example(b"PK\x03\x04")
 @example(b"PAR1")

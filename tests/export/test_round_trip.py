@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, cast
 
+import drawing
 import msgspec
 import parts as small
 import pyarrow.parquet  # noqa: F401 loaded before memory is looked at
@@ -182,7 +183,7 @@ batches = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawing.examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(batches, min_size=1, max_size=3))
 def test_every_format_gives_the_same_project_back(written: list[Batch]) -> None:
     with opened() as store:

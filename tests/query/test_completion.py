@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import drawing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -300,7 +301,7 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=12).map(" ".join) | st.text(max_size=30), st.integers(0, 60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=drawing.examples(500), deadline=None)
 def test_nothing_that_is_typed_breaks_it(text: str, at: int) -> None:
     found = completion.complete(text, at, Project(), NOW)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import drawing
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -72,7 +73,7 @@ def run(source: str) -> Any:
 
 
 @given(QUERIES.NODES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=drawing.examples(500), deadline=None)
 @example(Compare(PathField("output"), "eq", -0.0))
 @example(Compare(PathField("inputs", ("size", "_x", "class", "a b", "0", "")), "eq", True))
 @example(Compare(FeedbackField("x", ("mean", "contains")), "eq", "'"))
@@ -97,7 +98,7 @@ def test_what_is_written_as_python_runs_to_the_same_nodes(node: Node) -> None:
 
 
 @given(QUERIES.NODES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawing.examples(200), deadline=None)
 def test_python_json_and_text_say_the_same(node: Node) -> None:
     made = run(python_form.format(node))
 
@@ -107,7 +108,7 @@ def test_python_json_and_text_say_the_same(node: Node) -> None:
 
 
 @given(QUERIES.SORTS, st.none() | QUERIES.NODES, st.none() | st.integers(1, 1000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=drawing.examples(100), deadline=None)
 def test_a_whole_question_runs_to_the_same(
     sort: tuple[SortKey, ...], where: Node | None, limit: int | None
 ) -> None:
@@ -123,7 +124,7 @@ SHORT = QUERIES.TYPES.filter(lambda name: not text_fields.is_whole_type(name))
 
 
 @given(SHORT, st.none() | st.frozensets(QUERIES.TYPES | SHORT, max_size=4), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=drawing.examples(300), deadline=None)
 def test_a_short_name_means_what_the_text_means(
     name: str, known: frozenset[str] | None, data: st.DataObject
 ) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import drawing
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -165,7 +166,7 @@ OTHERS = st.none() | st.frozensets(TYPES, max_size=4)
 
 
 @given(st.none() | NODES, SORTS, st.none() | st.integers(1, 1000), OTHERS)
-@settings(max_examples=500)
+@settings(max_examples=drawing.examples(500))
 @example(Exists(FeedbackField("feedback", ("a",))), (), None, frozenset({"feedback"}))
 @example(Exists(FeedbackField("runnable.", ("a",))), (), None, None)
 @example(Not(Not(Compare(PathField("output"), "eq", None))), (), 5, None)
@@ -205,7 +206,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES | st.text(max_size=3), max_size=25).map("".join), OTHERS)
-@settings(max_examples=500)
+@settings(max_examples=drawing.examples(500))
 @example("op = \ud800", None)
 @example("日本" * 50 + " = ", None)
 def test_whatever_is_typed_gives_a_query_that_can_be_written_or_an_error_with_its_place(

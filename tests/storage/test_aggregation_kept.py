@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import drawing
 import pytest
 import written
 from hypothesis import given, settings
@@ -141,7 +142,7 @@ def _fields(places: Any) -> list[FeedbackField]:
     return sorted(judged, key=repr)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=drawing.examples(300), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_sums_say_what_the_reference_says(store: SqliteStore, seed: int) -> None:
     draw = data.Draw(seed)
@@ -227,7 +228,7 @@ def _dense(draw: random.Random, project: str) -> list[Batch]:
     return batches
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=drawing.examples(250), deadline=None)
 @given(st.integers(0, 2**32))
 def test_many_scores_are_summed_as_the_reference_does(store: SqliteStore, seed: int) -> None:
     draw = random.Random(seed)
@@ -258,7 +259,7 @@ def test_many_scores_are_summed_as_the_reference_does(store: SqliteStore, seed: 
         assert meaning._differs(found, aggregation_reference.run(spread, records)) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawing.examples(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_made_anew_the_sums_are_the_same_also_after_a_delete(store: SqliteStore, seed: int) -> None:
     draw = data.Draw(seed)
@@ -289,7 +290,7 @@ def _numbers() -> st.SearchStrategy[float]:
     )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=drawing.examples(2000), deadline=None)
 @given(_numbers())
 def test_a_number_is_in_its_bucket(number: float) -> None:
     lower = aggregating_sums.bucket_of(number)

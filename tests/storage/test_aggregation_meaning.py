@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import drawing
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -147,7 +148,7 @@ def _is_same(found: Measured, expected: Measured) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=drawing.examples(400), deadline=None)
 @given(st.integers(0, 2**32))
 def test_every_aggregate_is_what_the_reference_says(store: SqliteStore, seed: int) -> None:
     draw = Draw(seed)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import drawing
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -439,7 +440,9 @@ _PARTS = st.builds(
 
 @given(st.lists(st.lists(_PARTS, max_size=4), max_size=5))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=drawing.examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_kept_sums_equal_what_counting_gives(store, batches):
     """Whatever parts arrive in whatever order, roll-ups say what the calls say."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import drawing
 import injections
 import parts
 import pytest
@@ -220,7 +221,7 @@ ASKED = 'not (op = answer and feedback.review@0a.mean.x < 0.5) or inputs."a b".0
     st.integers(0, len(ASKED)),
     st.sampled_from(injections.TEXTS),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=drawing.examples(400), deadline=None)
 def test_a_text_put_anywhere_into_a_query_is_asked_or_refused(
     store: SqliteStore, start: int, end: int, text: str
 ) -> None:

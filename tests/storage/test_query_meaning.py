@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import drawing
 import msgspec
 import pytest
 import versions
@@ -620,7 +621,9 @@ def _smallest_first(node: Node) -> Generator[Node]:
 
 
 @given(seed=st.integers(0, 2**64), few=st.sampled_from([0, 1, 2, planning.FEW]))
-@settings(max_examples=400, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(
+    max_examples=drawing.examples(400), deadline=None, phases=[Phase.explicit, Phase.generate]
+)
 def test_the_store_gives_what_the_reference_says(store: SqliteStore, seed: int, few: int) -> None:
     draw = Draw(seed)
     project, records = _write(store, draw)
@@ -637,7 +640,9 @@ def test_the_store_gives_what_the_reference_says(store: SqliteStore, seed: int, 
 
 
 @given(seed=st.integers(0, 2**64))
-@settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(
+    max_examples=drawing.examples(100), deadline=None, phases=[Phase.explicit, Phase.generate]
+)
 def test_a_call_comes_back_as_the_reference_sees_it(store: SqliteStore, seed: int) -> None:
     project, records = _write(store, Draw(seed))
 
@@ -648,7 +653,9 @@ def test_a_call_comes_back_as_the_reference_sees_it(store: SqliteStore, seed: in
 
 
 @given(seed=st.integers(0, 2**64))
-@settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(
+    max_examples=drawing.examples(100), deadline=None, phases=[Phase.explicit, Phase.generate]
+)
 def test_pages_stay_exact_while_rows_are_added(store: SqliteStore, seed: int) -> None:
     """Calls and feedback on them that come between two pages move nothing that was there."""
     draw = Draw(seed)

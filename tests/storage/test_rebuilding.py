@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import drawing
 import evaluating
 import pytest
 import written
@@ -185,7 +186,7 @@ def _write_history(store: SqliteStore, draw: random.Random) -> list[str]:
 
 
 @given(seed=st.integers(0, 1 << 32), damage=st.booleans(), alone=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawing.examples(150), deadline=None)
 def test_rebuilding_leaves_everything_as_writes_left_it(
     tmp_path_factory: pytest.TempPathFactory, seed: int, damage: bool, alone: bool
 ) -> None:

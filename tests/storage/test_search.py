@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
+import drawing
 import pytest
 import written
 from hypothesis import given, settings
@@ -169,7 +170,7 @@ def _paged(store: SqliteStore, query: CallQuery) -> list[str]:
     level=st.sampled_from([words.OFF, words.WORDS, words.SUBSTRINGS, words.SUBSTRINGS]),
     few=st.sampled_from([0, 2, planning.FEW]),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=drawing.examples(400), deadline=None)
 def test_a_search_gives_what_the_reference_says(
     store: SqliteStore, seed: int, level: int, few: int
 ) -> None:
