@@ -12,13 +12,14 @@ from evaluating import GROUNDED, GROUNDED_REF
 from parts import PROJECT
 
 from kibitz.base import clock as clock_door
-from kibitz.base.errors import NotFound, QueryError, UsageError
+from kibitz.base.errors import NotFound, QueryError, QueryTimeout, UsageError
 from kibitz.base.evaluations import EvaluationQuery, NewRule
 from kibitz.base.records import CallPart
 from kibitz.base.spending import Spend
 from kibitz.query.nodes import ColumnField, Compare, In
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite import evaluation_work, planning, wanting
+from kibitz.storage.sqlite.evaluation_rows import json_list
 from kibitz.storage.sqlite.evaluations import SqliteEvaluations
 
 OTHER = evaluating.definition("other")
@@ -57,6 +58,10 @@ def hold(store: Any) -> int:
 def wanted(store: Any, **asked: Any) -> list[str]:
     query = EvaluationQuery(project=PROJECT, limit=1000, **asked)
     return sorted(each.call_id for each in store.evaluations.query(query).items)
+
+
+def progress(store: Any) -> Any:
+    return store.evaluations.progress(PROJECT)
 
 
 def test_calls_that_end_from_now_on_are_wanted_where_they_match(store):
@@ -392,3 +397,107 @@ def test_a_back_fill_with_what_is_not_there_is_refused(store, ref):
     ends(store, "a")
     with pytest.raises((NotFound, UsageError)):
         store.evaluations.want(PROJECT, [ref], None)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets a query with some words in it take too long for more than so many calls, or for some of them at all."""
+
+    def set_(most: int, never: tuple[str, ...] = ()) -> None:
+        among = planning.among
+
+        def timed(connection: Any, project: int, where: Any, pks: list[int]) -> list[int]:
+            ids = {
+                row[0]
+                for row in connection.execute(
+                    "SELECT id FROM calls WHERE pk IN (SELECT value FROM json_each(?))",
+                    (json_list(pks),),
+                )
+            }
+            if "slow" in repr(where) and (len(pks) > most or ids & set(never)):
+                raise QueryTimeout("the query took longer than 10 s", limit_s=10.0)
+            return among(connection, project, where, pks)
+
+        monkeypatch.setattr(planning, "among", timed)
+
+    return set_
+
+
+def test_where_a_query_takes_too_long_for_many_calls_fewer_are_looked_at(store, slow):
+    slow(3)
+    keep(store, query='op = "answer" and not id = "slow"')
+    ids = sorted(f"c{n}" for n in range(40))
+    ends(store, *ids)
+
+    first = store.evaluations.want_by_rules()
+    waited = wanted(store)
+    hold(store)
+
+    # Whoever goes on while something is looked at comes to the end.
+    assert (first, waited) == (40, [])
+    assert wanted(store) == ids
+    assert store.rules.get(PROJECT, "nightly").today == 40
+    assert store.evaluations.want_by_rules() == 0
+
+
+def test_a_call_for_which_a_query_takes_too_long_has_failed_with_the_reason_and_can_be_retried(
+    store, slow
+):
+    slow(100, never=("b",))
+    keep(store, "slow", query='op = "answer" and not id = "slow"')
+    keep(store, "sound", definitions=[OTHER_REF])
+    ends(store, "a", "b", "c")
+    hold(store)
+
+    [failed] = store.evaluations.query(EvaluationQuery(project=PROJECT, status=["failed"])).items
+    assert (failed.call_id, failed.rule, failed.attempts) == ("b", "slow", 0)
+    assert "rule 'slow' could not tell" in failed.reason
+    assert "took longer than 10 s" in failed.reason
+    assert wanted(store, rule="slow", status=["none"]) == ["a", "c"]
+    assert wanted(store, rule="sound", status=["none"]) == ["a", "b", "c"]
+    assert {each.name: (each.wanted, each.failed) for each in progress(store)} == {
+        "grounded": (2, 1),
+        "other": (3, 0),
+    }
+    assert store.evaluations.retry(PROJECT, [failed.id]) == 1
+    claims = store.evaluations.claim("w", limit=10, lease_s=60)
+    assert sorted(each.call_id for each in claims) == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_what_one_rule_cannot_tell_another_may_want(store, slow):
+    slow(0)
+    keep(store, "a slow one", query='op = "answer" and not id = "slow"')
+    keep(store, "sound", query='op = "answer"')
+    ends(store, "a", "b")
+    hold(store)
+
+    assert wanted(store, rule="sound", status=["none"]) == ["a", "b"]
+    assert wanted(store, status=["failed"]) == []
+
+
+def test_what_a_rule_cannot_tell_keeps_to_its_sample_and_its_budget(store, slow):
+    slow(0)
+    keep(store, "slow", query='op = "answer" and not id = "slow"', per_day=1)
+    keep(store, "none", query='op = "answer" and not id = "slow"', sample=0)
+    ends(store, "a", "b")
+    hold(store)
+
+    assert wanted(store, status=["failed"]) == ["a"]
+    rule = store.rules.get(PROJECT, "slow")
+    assert (rule.today, rule.left_out_today) == (1, 1)
+
+
+def test_no_project_waits_for_another_of_which_there_is_always_more(store):
+    keep(store)
+    theirs = evaluating.definition("grounded", project="acme/other")
+    store.ingest.write(parts.batch(objects=[theirs], project="acme/other"))
+    named = evaluating.ref(theirs, project="acme/other")
+    store.rules.save("acme/other", "nightly", NewRule(definitions=[named]))
+    ends(store, "a", "b", "c")
+    store.ingest.write(parts.batch(calls=[parts.call("z")], project="acme/other"))
+
+    for _ in range(2):
+        store.evaluations.want_by_rules(limit=1)
+
+    assert len(wanted(store)) == 1
+    assert len(store.evaluations.query(EvaluationQuery(project="acme/other")).items) == 1

@@ -254,8 +254,9 @@ class Evaluations(Protocol):
     def want_by_rules(self, *, limit: int = 1000) -> int:
         """Hold calls that ended lately to the active rules of their projects; gives how many calls were looked at.
 
-        Any number of processes may do it at once; each call counts once. A rule that cannot be asked any more is
-        passed over.
+        Any number of processes may do it at once; each call counts once. Where a rule's query takes too long, the
+        calls stay, and fewer are looked at the next time. Where that is so of a single call, or the query is none any
+        more, the evaluations of the call are kept as failed, with the reason.
         """
         ...
 

@@ -247,7 +247,7 @@ SELECT count(*) FROM rules WHERE project = ?
 DELETE FROM rules WHERE rule = ?
 
 -- name: inbox
--- The calls of one project that are to be held to the rules, of the project that has waited longest: (project, call).
+-- The calls that are to be held to the rules, of projects from this pk on: (project, call).
 SELECT project, call FROM rule_inbox WHERE project >= ? ORDER BY project, call LIMIT ?
 
 -- name: empty_inbox

@@ -25,6 +25,7 @@ from kibitz.storage.sqlite.connection import Readers
 from kibitz.storage.sqlite.encoding import microseconds
 from kibitz.storage.sqlite.evaluation_parts import prepare_outcome
 from kibitz.storage.sqlite.evaluation_work import Ended, Wish
+from kibitz.storage.sqlite.inbox import Inbox
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.names import project_pk
 
@@ -44,6 +45,7 @@ class SqliteEvaluations:
         self._ingest = ingest
         self._step_ns = step_ns
         self._turns = count()
+        self._inbox = Inbox(readers, ingest)
 
     def want(
         self,
@@ -74,7 +76,7 @@ class SqliteEvaluations:
 
     def want_by_rules(self, *, limit: int = 1000) -> int:
         """Hold calls that ended lately to the rules. See `storage.protocols.Evaluations`."""
-        return wanting.want_by_rules(self._readers, self._ingest, limit)
+        return self._inbox.hold(limit)
 
     def claim(
         self,

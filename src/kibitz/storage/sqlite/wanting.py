@@ -1,4 +1,4 @@
-"""Wanting evaluations of calls: of those that are there already, step by step, and of those that a rule is about.
+"""Wanting evaluations of calls that are there already, step by step.
 
 Which calls match is read first, outside of the write lock. Writers wait only while what is wanted is written.
 """
@@ -6,15 +6,12 @@ Which calls match is read first, outside of the write lock. Writers wait only wh
 from __future__ import annotations
 
 import hashlib
-import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kibitz.base import clock
-from kibitz.base.errors import KibitzError, StorageDamaged, StorageFull, Unavailable
-from kibitz.base.evaluations import Rule, WantStep
-from kibitz.query import text_form
+from kibitz.base.evaluations import WantStep
 from kibitz.query.nodes import ColumnField, Compare, Node
 from kibitz.storage import statements
 from kibitz.storage.sqlite import (
@@ -26,14 +23,12 @@ from kibitz.storage.sqlite import (
     rule_keeping,
 )
 from kibitz.storage.sqlite.connection import Readers
-from kibitz.storage.sqlite.evaluation_parts import RUNNING, WANTED, nanos
-from kibitz.storage.sqlite.evaluation_rows import BEHIND, DAY_US, FRESH, Row, Sums, json_list
+from kibitz.storage.sqlite.evaluation_parts import FAILED, RUNNING, WANTED
+from kibitz.storage.sqlite.evaluation_rows import BEHIND, Row, Sums, json_list
 from kibitz.storage.sqlite.ingest import SqliteIngest
 from kibitz.storage.sqlite.names import WriterNames, project_pk
 
 _SQL = statements.load("evaluations.sql")
-_FEEDBACK_SQL = statements.load("sqlite.sql")
-_logger = logging.getLogger("kibitz.storage")
 ROOTS = Compare(ColumnField("parent_id"), "eq", None)
 CALLS_AT_A_TIME = 500
 """In one transaction: some tens of milliseconds that others wait for."""
@@ -139,7 +134,7 @@ def _want_some(
         found = connection.execute(_SQL["known_of_calls"], (json_list(calls), definition))
         states = {call: (pk, state) for call, pk, state in found.fetchall()}
         new = [call for call in calls if call not in states]
-        _insert(connection, project, definition, new, rule_pk, now, BEHIND)
+        insert(connection, project, definition, new, rule_pk, now, BEHIND)
         added += len(new)
         ended = [pk for pk, state in states.values() if state not in (WANTED, RUNNING)]
         if again:
@@ -150,7 +145,7 @@ def _want_some(
     return added, known
 
 
-def _insert(
+def insert(
     connection: sqlite3.Connection,
     project: int,
     definition: int,
@@ -158,14 +153,30 @@ def _insert(
     rule: int | None,
     now: int,
     priority: int,
+    *,
+    failed: str | None = None,
 ) -> None:
-    """Want evaluations, of calls that have ended, to a definition that none of them has yet."""
+    """Want evaluations, of calls that have ended, to a definition that none of them has yet.
+
+    Args:
+        connection: in whose transaction.
+        project: of the calls.
+        definition: what judges.
+        calls: their pks.
+        rule: in whose name.
+        now: microseconds since 1970.
+        priority: `FRESH` or `BEHIND`.
+        failed: why they have failed before anybody began; they are kept so, to be retried.
+    """
     rows: list[Row] = []
     sums = Sums(connection, now)
     for call in calls:
         row = evaluation_rows.new_row(project, definition, call, rule, now, priority)
-        row.due_at = now
-        sums.move(row, None, WANTED)
+        if failed is None:
+            row.due_at = now
+        else:
+            row.state, row.reason, row.ended_at = FAILED, failed, now
+        sums.move(row, None, row.state, at=row.ended_at)
         rows.append(row)
     evaluation_rows.insert(connection, rows)
     sums.flush()
@@ -177,109 +188,3 @@ def _read_cursor(cursor: str) -> _Place:
             return _Place(after, until, left)
         case _:
             raise cursors.unknown(cursor)
-
-
-def want_by_rules(readers: Readers, ingest: SqliteIngest, limit: int) -> int:
-    """Hold calls that ended lately to the rules. See `storage.protocols.Evaluations.want_by_rules`."""
-    with readers.reading() as connection:
-        waiting = connection.execute(_SQL["inbox"], (0, limit)).fetchall()
-    looked_at = 0
-    for project in dict.fromkeys(pk for pk, _ in waiting):
-        calls = [call for its, call in waiting if its == project]
-        looked_at += _hold(readers, ingest, project, calls)
-    return looked_at
-
-
-@dataclass(frozen=True, slots=True)
-class _Matched:
-    rule: int
-    said: Rule
-    calls: list[tuple[int, str]]
-    """(pk, id) of calls that match and are in the sample."""
-
-
-def _hold(readers: Readers, ingest: SqliteIngest, project: int, calls: list[int]) -> int:
-    """Hold some calls of a project to its rules: gives how many nobody else has held to them meanwhile."""
-    now = clock.now_ns() // 1000
-    with readers.reading() as connection:
-        (name,) = connection.execute(_SQL["project_name"], (project,)).fetchone()
-        kept = rule_keeping.rows(connection, project, name, now)
-        types = [
-            row[0] for row in connection.execute(_FEEDBACK_SQL["feedback_type_names"], (project,))
-        ]
-    matched = [
-        found
-        for rule, said in kept
-        if said.active
-        and (found := _matching(readers, project, rule, said, calls, types)) is not None
-    ]
-
-    def write(connection: sqlite3.Connection) -> int:
-        mine = {
-            call for (call,) in connection.execute(_SQL["empty_inbox"], (project, json_list(calls)))
-        }
-        names = WriterNames()
-        for each in matched:
-            fresh = [pk for pk, _ in each.calls if pk in mine]
-            if fresh:
-                _want_of_rule(connection, names, project, name, each, fresh, now)
-        return len(mine)
-
-    return ingest.change(write)
-
-
-def _matching(
-    readers: Readers, project: int, rule: int, said: Rule, calls: list[int], types: list[str]
-) -> _Matched | None:
-    """Which of some calls a rule is about; None where it cannot be said, which keeps no other rule from its own."""
-    try:
-        where = text_form.parse(said.query, known_types=types, now=clock.now()).where or ROOTS
-        with readers.reading() as connection:
-            found = planning.among(connection, project, where, calls)
-            rows = connection.execute(_SQL["ids_of_ended"], (json_list(found), project)).fetchall()
-    except (Unavailable, StorageFull, StorageDamaged):
-        # No fault of the rule: the calls stay where they are, to be looked at again.
-        raise
-    except KibitzError as error:
-        _logger.warning(
-            "rule %r of project %r is passed over: %s", said.name, said.project, error.message
-        )
-        return None
-    chosen = [(pk, call_id) for pk, call_id in rows if is_in(said.name, call_id, said.sample)]
-    return _Matched(rule, said, chosen)
-
-
-def _want_of_rule(
-    connection: sqlite3.Connection,
-    names: WriterNames,
-    project: int,
-    project_name: str,
-    matched: _Matched,
-    calls: list[int],
-    now: int,
-) -> None:
-    """Want what a rule says of calls, within its budget of the day; what is beyond is counted."""
-    said, day = matched.said, now // DAY_US
-    wanted, spent = connection.execute(_SQL["rule_day"], (matched.rule, day)).fetchone() or (0, 0)
-    room = len(calls) * len(said.definitions)
-    if said.per_day is not None:
-        room = max(0, said.per_day - wanted)
-    if said.usd_per_day is not None and spent >= nanos(said.usd_per_day):
-        room = 0
-    asked: list[tuple[int, list[int]]] = []
-    for text in said.definitions:
-        definition = definitions.ensure(connection, names, project, project_name, text)
-        found = connection.execute(_SQL["known_of_calls"], (json_list(calls), definition))
-        known = {call for call, _, _ in found.fetchall()}
-        asked.append((definition, [call for call in calls if call not in known]))
-    # Call by call, so that what a budget lets through is whole records.
-    in_order = sorted(
-        (call, n, definition, call) for n, (definition, its) in enumerate(asked) for call in its
-    )
-    taken = in_order[:room]
-    for definition in dict.fromkeys(each for each, _ in asked):
-        its = [call for _, _, of, call in taken if of == definition]
-        _insert(connection, project, definition, its, matched.rule, now, FRESH)
-    sums = Sums(connection, now)
-    sums.of_rule(matched.rule, wanted=len(taken), left_out=len(in_order) - len(taken))
-    sums.flush()
