@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from litestar import Request
+from litestar import Request, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter, SkipValidation
 
 from kibitz.base import refs
@@ -27,6 +28,22 @@ AnyRequest = Request[Any, Any, Any]
 
 BODY = "body"
 """The key of a handler's `opt` that names the record its body is, for the description of the API."""
+
+
+def posted(
+    path: str, body: type[Any], *, tag: str, status_code: int = 200, in_thread: bool = True
+) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+    """A handler of `POST` that takes a record.
+
+    Args:
+        path: where.
+        body: the record, which the handler reads from the bytes, and which the description of the API names.
+        tag: the noun that it is listed under there.
+        status_code: of an answer.
+        in_thread: whether to run it in a thread; not where it is a coroutine.
+    """
+    further: dict[str, Any] = {"sync_to_thread": True} if in_thread else {}
+    return post(path, status_code=status_code, opt={BODY: body}, tags=[tag], **further)
 
 
 def provided(*names: str) -> dict[str, Provide]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from litestar import post
 from litestar.params import RawBody
 
 from kibitz.base import api, clock, wire
@@ -15,13 +14,7 @@ from kibitz.server.inputs import StoreIn
 from kibitz.storage.protocols import Store
 
 
-@post(
-    api.CALLS_AGGREGATE,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.CallsAggregate},
-    tags=["calls"],
-)
+@inputs.posted(api.CALLS_AGGREGATE, api.CallsAggregate, tag="calls")
 def over_calls(body: RawBody, store: StoreIn) -> Aggregation:
     """Groups of the calls that match, with what was measured of each."""
     asked = wire.decode_as(api.CallsAggregate, body, what="the aggregation")
@@ -29,13 +22,7 @@ def over_calls(body: RawBody, store: StoreIn) -> Aggregation:
     return store.calls.aggregate(aggregation_json.parse(asked, known_types=types, now=clock.now()))
 
 
-@post(
-    api.FEEDBACK_AGGREGATE,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.FeedbackAggregate},
-    tags=["feedback"],
-)
+@inputs.posted(api.FEEDBACK_AGGREGATE, api.FeedbackAggregate, tag="feedback")
 def over_feedback(body: RawBody, store: StoreIn) -> Aggregation:
     """Groups of judgements, with what was measured of each."""
     asked = wire.decode_as(api.FeedbackAggregate, body, what="the aggregation")

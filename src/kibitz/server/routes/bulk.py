@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import post
 from litestar.params import RawBody
 
 from kibitz.base import api, clock, evaluation_api, judgements, refs, wire
@@ -16,13 +15,7 @@ from kibitz.server.inputs import StoreIn
 from kibitz.storage.protocols import Store
 
 
-@post(
-    api.CALLS_BULK_COUNT,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.BulkAsked},
-    tags=["calls"],
-)
+@inputs.posted(api.CALLS_BULK_COUNT, api.BulkAsked, tag="calls")
 def count(body: RawBody, store: StoreIn) -> BulkCount:
     """How many calls and judgements an action would touch, exactly."""
     asked = wire.decode_as(api.BulkAsked, body, what="the action")
@@ -31,13 +24,7 @@ def count(body: RawBody, store: StoreIn) -> BulkCount:
     )
 
 
-@post(
-    api.CALLS_BULK_DELETE,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.BulkDeletion},
-    tags=["calls"],
-)
+@inputs.posted(api.CALLS_BULK_DELETE, api.BulkDeletion, tag="calls")
 def delete(body: RawBody, store: StoreIn) -> BulkStep:
     """Delete the calls that match with everything on them, as far as it goes in a moment."""
     asked = wire.decode_as(api.BulkDeletion, body, what="the action")
@@ -50,13 +37,7 @@ def delete(body: RawBody, store: StoreIn) -> BulkStep:
     )
 
 
-@post(
-    api.CALLS_BULK_FEEDBACK,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.BulkJudgement},
-    tags=["calls"],
-)
+@inputs.posted(api.CALLS_BULK_FEEDBACK, api.BulkJudgement, tag="calls")
 def feedback(body: RawBody, store: StoreIn) -> BulkStep:
     """Say the same about all calls that match, as far as it goes in a moment."""
     asked = wire.decode_as(api.BulkJudgement, body, what="the action")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from litestar import get, post
+from litestar import get
 from litestar.params import RawBody
 
 from kibitz.base import api, clock, wire
@@ -26,13 +26,7 @@ _CURSOR = re.compile(r"([0-9]{1,17})\.(.*)", re.DOTALL)
 """Of a page of a text: what `now` was, and the store's own."""
 
 
-@post(
-    api.CALLS_QUERY,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.CallsQuery},
-    tags=["calls"],
-)
+@inputs.posted(api.CALLS_QUERY, api.CallsQuery, tag="calls")
 def query(body: RawBody, store: StoreIn) -> Page[Call]:
     """A page of the calls that match, in the order that is asked for."""
     asked = _asked(body)
@@ -52,13 +46,7 @@ def query(body: RawBody, store: StoreIn) -> Page[Call]:
     return msgspec.structs.replace(page, next_cursor=f"{clock.to_us(moment)}.{page.next_cursor}")
 
 
-@post(
-    api.CALLS_COUNT,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.CountQuery},
-    tags=["calls"],
-)
+@inputs.posted(api.CALLS_COUNT, api.CountQuery, tag="calls")
 def count(body: RawBody, store: StoreIn) -> Count:
     """How many calls match, counted up to a bound."""
     asked = _asked(body)

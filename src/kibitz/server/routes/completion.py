@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import post
 from litestar.params import RawBody
 
 from kibitz.base import api, wire
@@ -10,13 +9,7 @@ from kibitz.server import inputs
 from kibitz.server.inputs import StoreIn
 
 
-@post(
-    api.CALLS_COMPLETE,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.CompletionAsked},
-    tags=["calls"],
-)
+@inputs.posted(api.CALLS_COMPLETE, api.CompletionAsked, tag="calls")
 def complete(body: RawBody, store: StoreIn) -> api.Completions:
     """What may come next in a query, from what the project has, and what is wrong with the query as it is."""
     asked = wire.decode_as(api.CompletionAsked, body, what="the query")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 import msgspec
-from litestar import get, post
+from litestar import get
 from litestar.params import PathParameter, RawBody
 
 from kibitz.base import api, evaluation_api, refs, wire
@@ -63,13 +63,7 @@ def with_slash(
     return _versions(store, inputs.project(project), parts[0])
 
 
-@post(
-    api.DEFINITIONS,
-    status_code=201,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.NewDefinition},
-    tags=["definitions"],
-)
+@inputs.posted(api.DEFINITIONS, evaluation_api.NewDefinition, tag="definitions", status_code=201)
 def publish(body: RawBody, store: StoreIn) -> DefinitionVersion:
     """Publish a feedback definition: a new version of its name, or the one there is where nothing is different."""
     given = wire.decode_as(evaluation_api.NewDefinition, body, what="the definition")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.datastructures import State
 from litestar.params import RawBody
 
@@ -26,12 +26,7 @@ RECORDS_BYTES = 32 << 20
 """What an answer has room for; one record is given whatever its size."""
 
 
-@post(
-    api.EVALUATIONS_CLAIM,
-    status_code=200,
-    opt={inputs.BODY: evaluation_api.ClaimAsked},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_CLAIM, evaluation_api.ClaimAsked, tag="evaluations", in_thread=False)
 async def claim(body: RawBody, store: StoreIn, state: State) -> evaluation_api.Claims:
     """Take evaluations that are due; nobody else gets them until the lease ends."""
     asked = wire.decode_as(evaluation_api.ClaimAsked, body, what="the claim")
@@ -51,25 +46,14 @@ async def claim(body: RawBody, store: StoreIn, state: State) -> evaluation_api.C
     return await _written(state, work)
 
 
-@post(
-    api.EVALUATIONS_NEXT_DUE,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.DueAsked},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_NEXT_DUE, evaluation_api.DueAsked, tag="evaluations")
 def next_due(body: RawBody, store: StoreIn) -> evaluation_api.Due:
     """When there will be something to claim or to hold to the rules, as far as is known."""
     asked = wire.decode_as(evaluation_api.DueAsked, body, what="the request")
     return evaluation_api.Due(due_at=store.evaluations.next_due(_projects(asked.projects)))
 
 
-@post(
-    api.EVALUATIONS_EXTEND,
-    status_code=200,
-    opt={inputs.BODY: evaluation_api.Extension},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_EXTEND, evaluation_api.Extension, tag="evaluations", in_thread=False)
 async def extend(body: RawBody, store: StoreIn, state: State) -> evaluation_api.RunIds:
     """Keep claims for longer. The answer has the runs that are still the worker's."""
     asked = wire.decode_as(evaluation_api.Extension, body, what="the extension")
@@ -79,12 +63,7 @@ async def extend(body: RawBody, store: StoreIn, state: State) -> evaluation_api.
     return evaluation_api.RunIds(run_ids=kept)
 
 
-@post(
-    api.EVALUATIONS_RELEASE,
-    status_code=200,
-    opt={inputs.BODY: evaluation_api.Release},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_RELEASE, evaluation_api.Release, tag="evaluations", in_thread=False)
 async def release(body: RawBody, store: StoreIn, state: State) -> evaluation_api.Released:
     """Give claims back unbegun: they are due at once, and the attempt does not count."""
     asked = wire.decode_as(evaluation_api.Release, body, what="the release")
@@ -92,12 +71,7 @@ async def release(body: RawBody, store: StoreIn, state: State) -> evaluation_api
     return evaluation_api.Released(released=released)
 
 
-@post(
-    api.EVALUATIONS_FINISH,
-    status_code=200,
-    opt={inputs.BODY: evaluation_api.Finish},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_FINISH, evaluation_api.Finish, tag="evaluations", in_thread=False)
 async def finish(body: RawBody, store: StoreIn, state: State) -> evaluation_api.RunIds:
     """Say what became of claimed runs. The answer has those that were taken, durably and with their feedback."""
 
@@ -110,13 +84,7 @@ async def finish(body: RawBody, store: StoreIn, state: State) -> evaluation_api.
     return await _written(state, work)
 
 
-@post(
-    api.EVALUATIONS_RECORDS,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.RecordsAsked},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_RECORDS, evaluation_api.RecordsAsked, tag="evaluations")
 def records(body: RawBody, store: StoreIn) -> Response[bytes]:
     """The records of root calls, values included, as many as an answer has room for."""
     asked = wire.decode_as(evaluation_api.RecordsAsked, body, what="the records")
@@ -138,13 +106,7 @@ def records(body: RawBody, store: StoreIn) -> Response[bytes]:
     return Response(wire.encode_record(answer), media_type=wire.MEDIA_TYPE)
 
 
-@post(
-    api.EVALUATIONS_WANT,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.Want},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_WANT, evaluation_api.Want, tag="evaluations")
 def want(body: RawBody, store: StoreIn) -> WantStep:
     """Want evaluations of calls that have ended and match, as far as it goes in a moment."""
     asked = wire.decode_as(evaluation_api.Want, body, what="what is wanted")
@@ -159,26 +121,14 @@ def want(body: RawBody, store: StoreIn) -> WantStep:
     )
 
 
-@post(
-    api.EVALUATIONS_WANT_BY_RULES,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.WantByRules},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_WANT_BY_RULES, evaluation_api.WantByRules, tag="evaluations")
 def want_by_rules(body: RawBody, store: StoreIn) -> evaluation_api.LookedAt:
     """Hold calls that ended lately to the active rules of all projects."""
     asked = wire.decode_as(evaluation_api.WantByRules, body, what="the request")
     return evaluation_api.LookedAt(calls=store.evaluations.want_by_rules(limit=asked.limit))
 
 
-@post(
-    api.EVALUATIONS_RETRY,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.Retry},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_RETRY, evaluation_api.Retry, tag="evaluations")
 def retry(body: RawBody, store: StoreIn) -> evaluation_api.Retried:
     """Want evaluations that have ended anew, by their ids."""
     asked = wire.decode_as(evaluation_api.Retry, body, what="the request")
@@ -186,13 +136,7 @@ def retry(body: RawBody, store: StoreIn) -> evaluation_api.Retried:
     return evaluation_api.Retried(wanted=wanted)
 
 
-@post(
-    api.EVALUATIONS_QUERY,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.EvaluationsAsked},
-    tags=["evaluations"],
-)
+@inputs.posted(api.EVALUATIONS_QUERY, evaluation_api.EvaluationsAsked, tag="evaluations")
 def query(body: RawBody, store: StoreIn) -> Page[Evaluation]:
     """A page of evaluations, newest first, without their invocations."""
     asked = wire.decode_as(evaluation_api.EvaluationsAsked, body, what="the query")

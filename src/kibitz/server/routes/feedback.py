@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import get, post
+from litestar import get
 from litestar.params import PathParameter, RawBody
 
 from kibitz.base import api, errors, refs, wire
@@ -20,13 +20,7 @@ from kibitz.storage.protocols import Store
 FeedbackIn = Annotated[str, PathParameter(description="The id of a judgement.")]
 
 
-@post(
-    api.FEEDBACK_QUERY,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.FeedbackAsked},
-    tags=["feedback"],
-)
+@inputs.posted(api.FEEDBACK_QUERY, api.FeedbackAsked, tag="feedback")
 def query(body: RawBody, store: StoreIn) -> Page[Feedback]:
     """A page of feedback, newest first."""
     asked = wire.decode_as(api.FeedbackAsked, body, what="the query")
@@ -66,13 +60,7 @@ def history(feedback_id: FeedbackIn, project: ProjectIn, store: StoreIn) -> api.
     return api.History(items=list(found))
 
 
-@post(
-    api.FEEDBACK,
-    status_code=201,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.NewFeedback},
-    tags=["feedback"],
-)
+@inputs.posted(api.FEEDBACK, api.NewFeedback, tag="feedback", status_code=201)
 def create(body: RawBody, store: StoreIn) -> Feedback:
     """Store one judgement and give it back as it is stored, with its id and time."""
     given = wire.decode_as(api.NewFeedback, body, what="the feedback")
@@ -80,13 +68,7 @@ def create(body: RawBody, store: StoreIn) -> Feedback:
     return _add(store, given.project, FeedbackPart(**fields))
 
 
-@post(
-    api.FEEDBACK_BATCH,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.FeedbackBatch},
-    tags=["feedback"],
-)
+@inputs.posted(api.FEEDBACK_BATCH, api.FeedbackBatch, tag="feedback")
 def create_many(body: RawBody, store: StoreIn, settings: SettingsIn) -> api.FeedbackOutcomes:
     """Store several judgements, each for itself: one that breaks a rule does not keep the others out."""
     delivery = wire.decode(body, max_items=settings.max_batch_items)
@@ -107,12 +89,8 @@ def create_many(body: RawBody, store: StoreIn, settings: SettingsIn) -> api.Feed
     return api.FeedbackOutcomes(stored=stored, outcomes=outcomes)
 
 
-@post(
-    f"{api.FEEDBACK}/{{feedback_id:str}}/retract",
-    status_code=201,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.Retraction},
-    tags=["feedback"],
+@inputs.posted(
+    f"{api.FEEDBACK}/{{feedback_id:str}}/retract", api.Retraction, tag="feedback", status_code=201
 )
 def retract(feedback_id: FeedbackIn, body: RawBody, store: StoreIn) -> Feedback:
     """Take a judgement back, and what its author had said before it. The answer is the retraction."""
@@ -131,12 +109,8 @@ def retract(feedback_id: FeedbackIn, body: RawBody, store: StoreIn) -> Feedback:
     return _add(store, given.project, part)
 
 
-@post(
-    f"{api.FEEDBACK}/{{feedback_id:str}}/correct",
-    status_code=201,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.Correction},
-    tags=["feedback"],
+@inputs.posted(
+    f"{api.FEEDBACK}/{{feedback_id:str}}/correct", api.Correction, tag="feedback", status_code=201
 )
 def correct(feedback_id: FeedbackIn, body: RawBody, store: StoreIn) -> Feedback:
     """Say something in the place of a judgement, whose references it keeps. The answer is what stands now."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from litestar import post
 from litestar.datastructures import State
 from litestar.params import RawBody
 
@@ -17,7 +16,7 @@ from kibitz.server.inputs import SettingsIn, StoreIn
 from kibitz.storage.protocols import Store
 
 
-@post(api.INGEST, status_code=200, opt={inputs.BODY: Batch}, tags=["ingest"])
+@inputs.posted(api.INGEST, Batch, tag="ingest", in_thread=False)
 async def write(body: RawBody, store: StoreIn, settings: SettingsIn, state: State) -> Receipt:
     """Store a batch. What the receipt counts is durable; what is rejected says why."""
     # Threads of its own, so that slow questions do not keep deliveries waiting.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.params import PathParameter, RawBody
 
 from kibitz.base import api, evaluation_api, refs, wire
@@ -31,13 +31,7 @@ def record(call_id: CallIn, project: ProjectIn, store: StoreIn) -> Response[byte
     return _record(store, inputs.project(project), call_id)
 
 
-@post(
-    api.RECORDS_SELECT,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: evaluation_api.SelectAsked},
-    tags=["records"],
-)
+@inputs.posted(api.RECORDS_SELECT, evaluation_api.SelectAsked, tag="records")
 def select(body: RawBody, store: StoreIn) -> Response[bytes]:
     """Try a selector on a record: what it selects and exactly where, or how far it goes."""
     asked = wire.decode_as(evaluation_api.SelectAsked, body, what="the selector")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import get, post, put
+from litestar import get, put
 from litestar.params import RawBody
 
 from kibitz.base import api, clock, wire
@@ -34,13 +34,7 @@ def change(body: RawBody, project: ProjectIn, store: StoreIn) -> SearchIndex:
     return store.search.set_level(inputs.project(project), given.level)
 
 
-@post(
-    api.SEARCH_COST,
-    status_code=200,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.CountQuery},
-    tags=["search"],
-)
+@inputs.posted(api.SEARCH_COST, api.CountQuery, tag="search")
 def cost(body: RawBody, store: StoreIn) -> SearchCost:
     """How the conditions on texts of a question would be answered now: by the index, or by reading calls."""
     asked = wire.decode_as(dict[str, Any], body, what="the query")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import get, post
+from litestar import get
 from litestar.params import QueryParameter, RawBody
 
 from kibitz.base import api, publishing, refs, specifications, wire
@@ -47,13 +47,7 @@ def versions(request: AnyRequest, project: ProjectIn, store: StoreIn) -> api.Spe
     return api.Specifications(specifications=_versions(store, inputs.project(project), name))
 
 
-@post(
-    api.SPECIFICATIONS,
-    status_code=201,
-    sync_to_thread=True,
-    opt={inputs.BODY: api.NewSpecification},
-    tags=["specifications"],
-)
+@inputs.posted(api.SPECIFICATIONS, api.NewSpecification, tag="specifications", status_code=201)
 def publish(body: RawBody, store: StoreIn) -> api.SpecificationVersion:
     """Publish a specification: a new version of its name, or the one there is where nothing is different."""
     given = wire.decode_as(api.NewSpecification, body, what="the specification")
