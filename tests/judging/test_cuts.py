@@ -223,7 +223,9 @@ def test_a_record_of_this_process_and_one_of_a_store_say_the_same(
     kibitz.init("acme/cut", data=str(tmp_path))
     try:
         bot = Bot()
-        with kibitz.App(bot, main_method="answer", feedbacks=[whole], feedback_mode=mode) as recording:
+        with kibitz.App(
+            bot, main_method="answer", feedbacks=[whole], feedback_mode=mode
+        ) as recording:
             bot.answer("a")
         live = recording.get().wait_for_feedback_results()["whole"]
         list(bot.stream("a"))

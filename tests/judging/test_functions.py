@@ -816,6 +816,68 @@ def test_cancelling_is_no_outcome() -> None:
     asyncio.run(main())
 
 
+def test_what_an_implementation_says_of_cancelling_itself_is_an_outcome() -> None:
+    """A task of its own was cancelled, and it awaited that."""
+
+    async def awaits() -> float:
+        raise asyncio.CancelledError
+
+    def closes() -> float:
+        raise GeneratorExit
+
+    def cancels() -> float:
+        raise asyncio.CancelledError
+
+    for judge in (awaits, closes, cancels):
+        result = Feedback(judge).run(RECORD)
+        assert (result.status, len(result.calls)) == ("failed", 1)
+
+
+@pytest.mark.parametrize("leaving", [SystemExit(3), ZeroDivisionError()], ids=repr)
+def test_nothing_but_an_interrupt_leaves_a_run(leaving: BaseException) -> None:
+    class Hostile:
+        @property
+        def text(self) -> str:
+            raise leaving
+
+    def leave(values: list[float]) -> float:
+        raise leaving
+
+    selecting = Feedback(house_judges.length).on(Lens().a.text).run(source_data={"a": Hostile()})
+    aggregating = Feedback(house_judges.length, leave).on_output().run(RECORD)
+
+    assert (selecting.status, aggregating.status) == ("failed", "failed")
+    assert type(leaving).__name__ in f"{selecting.reason} {aggregating.reason}"
+
+
+def test_positional_arguments_keep_their_places_when_one_before_them_is_left_to_its_default() -> (
+    None
+):
+    def judge(a: int = 1, b: int = 2, /, c: int = 3) -> float:
+        return float(a * 100 + b * 10 + c)
+
+    for selectors, expected in (({"b": 7}, 173.0), ({"a": 7}, 723.0), ({"c": 7}, 127.0)):
+        feedback = Feedback(judge).on({name: Lens()[name] for name in selectors})
+        assert feedback.run(source_data=selectors).result == expected
+
+
+def test_values_that_hold_themselves_are_handed_over_as_they_are() -> None:
+    loop: list[Any] = [1]
+    loop.append(loop)
+    many: list[Any] = [1]
+    for _ in range(60):
+        many = [many, many]
+
+    def judge(value: list[Any]) -> float:
+        value[0] = 2
+        return float(value[1] is value or value[1] is not None)
+
+    for value in (loop, many):
+        assert Feedback(judge).on(Lens().v).run(source_data={"v": value}).result == 1.0
+    assert loop[0] == 1
+    assert loop[1] is loop
+
+
 def test_one_function_is_run_by_many_threads_at_once() -> None:
     feedback = Feedback(house_judges.overlap).on_input().on(PASSAGES)
     expected = feedback.run(RECORD).result

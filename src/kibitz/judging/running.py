@@ -41,6 +41,10 @@ _DONE, _FAILED, _SKIPPED = (
     FeedbackResultStatus.SKIPPED,
 )
 
+_ENDINGS: Final = (asyncio.CancelledError, GeneratorExit)
+"""How what is awaited is ended."""
+_COPIED: Final = frozenset((list, dict))
+
 Call = Callable[[Mapping[str, Any]], Any]
 Combination = tuple[dict[str, Any], dict[str, str]]
 """Arguments by name, and where they came from."""
@@ -110,7 +114,7 @@ class Run:
             selected = self._selected(source, overrides)
         except errors.MissingPlace as missing:
             return self._missing(missing)
-        except Exception as error:  # noqa: BLE001 what objects do when they are looked at is theirs
+        except (Exception, SystemExit) as error:  # noqa: BLE001 what objects do when they are looked at is theirs
             return self._over(
                 _FAILED, f"selecting failed: {type(error).__name__}: {error}", error=_traced(error)
             )
@@ -192,7 +196,8 @@ class Run:
             except (Exception, SystemExit) as error:  # noqa: BLE001 the implementation's errors are outcomes
                 self._keep_error(at, error, begun, spent.total)
             except BaseException as error:
-                if _is_of_caller(error):
+                # Nobody can be cancelled in here, so that what says so is the implementation's.
+                if not isinstance(error, _ENDINGS) and _is_of_caller(error):
                     raise
                 self._keep_error(at, error, begun, spent.total)
 
@@ -263,7 +268,7 @@ class Run:
             output = _aggregated(self.plan.aggregator, [each.ret for each in done])
         except numbers.NotAScore as error:
             return self._over(_FAILED, f"the aggregator {error}", calls=calls)
-        except Exception as error:  # noqa: BLE001 so are those of the aggregator
+        except (Exception, SystemExit) as error:  # noqa: BLE001 so are those of the aggregator
             reason = f"aggregating {len(done)} values failed: {_said(error)}"
             return self._over(_FAILED, reason, calls=calls, error=_traced(error))
         if output is None:
@@ -434,19 +439,34 @@ def _spent(calls: Iterable[FeedbackCall]) -> spending.Spend:
     return total
 
 
-def _own(value: Any) -> Any:
-    """A value with lists and mappings of its own, as JSON has them; anything else as it is."""
+def _own(value: Any, made: dict[int, Any] | None = None) -> Any:
+    """A value with lists and mappings of its own, as JSON has them; anything else as it is.
+
+    A live value may hold itself, or one thing many times over: so does its copy.
+    """
     kind = cast("type[Any]", type(value))
-    if kind is list:
-        return [_own(each) for each in value]
-    if kind is dict:
-        return {name: _own(each) for name, each in value.items()}
-    return value
+    if kind not in _COPIED:
+        return value
+    made = {} if made is None else made
+    copied: Any = made.get(id(value))
+    if copied is None:
+        copied = made[id(value)] = cast("Any", kind())
+        if kind is list:
+            copied += [_own(each, made) if type(each) in _COPIED else each for each in value]
+        else:
+            copied.update(value)
+            for name, each in value.items():
+                if type(each) in _COPIED:
+                    copied[name] = _own(each, made)
+    return copied
 
 
 def _is_of_caller(error: BaseException) -> bool:
     """Whether it ends the caller: interrupts reach the main thread only, so elsewhere the implementation raised it."""
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    if isinstance(error, GeneratorExit):
         return True
     return threading.current_thread() is threading.main_thread()
 

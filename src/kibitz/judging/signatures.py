@@ -74,12 +74,17 @@ class Signature:
     def binding(self, func: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:
         """What calls it with arguments by name."""
         positional = self._positional
+        defaults = {name: self.inspected.parameters[name].default for name in positional}
         if not positional:
             return lambda arguments: func(**arguments)
 
         def call(arguments: Mapping[str, Any]) -> Any:
             rest = dict(arguments)
-            first = [rest.pop(name) for name in positional if name in rest]
+            first: list[Any] = []
+            last = max((at for at, name in enumerate(positional) if name in rest), default=-1)
+            for name in positional[: last + 1]:
+                # What comes before a given one needs its own value: it would get the given one's.
+                first.append(rest.pop(name) if name in rest else defaults[name])
             return func(*first, **rest)
 
         return call
