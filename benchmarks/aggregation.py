@@ -1,6 +1,6 @@
 """How long aggregates take over a large store: what the sums kept on ingest answer, and what every row is read for.
 
-The store is that of `benchmarks.query`: `--data FOLDER` names one that it has built, or that is built now.
+The store is that of `benchmarks.corpus`: `--data FOLDER` names one that it has built, or that is built now.
 
     python -m benchmarks.aggregation --json [--quick] [--data FOLDER]
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import query as prepared
+from benchmarks import corpus
 from kibitz.query import aggregation_json
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite.store import SqliteStore
@@ -43,7 +43,7 @@ def questions() -> dict[str, dict[str, Any]]:
 
 
 def _asked(group_by: list[str], measures: list[str], **further: Any) -> dict[str, Any]:
-    return {"project": prepared.PROJECT, "group_by": group_by, "measures": measures, **further}
+    return {"project": corpus.PROJECT, "group_by": group_by, "measures": measures, **further}
 
 
 def measure(store: SqliteStore) -> dict[str, dict[str, float]]:
@@ -86,9 +86,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.data or Path(temporary)
-        if not (folder / prepared.MARKER).exists():
-            prepared.build(folder, QUICK_CALLS if given.quick else CALLS)
-        made = json.loads((folder / prepared.MARKER).read_text())
+        if not (folder / corpus.MARKER).exists():
+            corpus.build(folder, QUICK_CALLS if given.quick else CALLS)
+        made = json.loads((folder / corpus.MARKER).read_text())
         store = sqlite.open_store(folder, query_timeout_s=60)
         try:
             figures = {"store": made, "queries": measure(store)}

@@ -1,9 +1,8 @@
 """How long questions take over a large store: 1 M calls of about 2 kB and 1.5 M rows of feedback.
 
-The store is built through its own ingest (`--data FOLDER` keeps it for the next run): traces of eight calls
-over 30 days in one large and one small project, two scorers with booleans, numbers and comments, ratings by
-three people, notes and reactions. The texts of the large project are indexed by parts of words too. Then each question is asked through the store's public methods with parameters that vary, records
-built and all. `rows` says how many came back, so that nothing is fast by being empty.
+The store is that of `benchmarks.corpus` (`--data FOLDER` keeps it for the next run). Each question is asked through the
+store's public methods with parameters that vary, records built and all. `rows` says how many came back, so that
+nothing is fast by being empty.
 
 The baseline asks the same of the same file as one would without the store: a bare
 connection, `json_extract` over payloads and feedback joined to calls, OFFSET for a deep page.
@@ -22,216 +21,22 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from kibitz.base import clock, refs, wire
-from kibitz.base.records import Batch, CallPart, ExceptionInfo, FeedbackPart, ObjectPart
+from benchmarks import corpus
+from benchmarks.corpus import CORRECT, DAYS, HELPFUL, PROJECT, RATING, START
+from kibitz.base import clock
 from kibitz.query import aggregation_json, json_form, nodes
 from kibitz.storage import sqlite
 from kibitz.storage.sqlite.store import SqliteStore
 
-PROJECT, SMALL_PROJECT = "bench/app", "bench/other"
-START = datetime(2026, 1, 1, tzinfo=UTC)
-DAYS = 30
-BATCH_TRACES = 500
-CALLS_PER_TRACE = 8
 PAGE = 50
 DEEP_ROWS = 20_000
-MARKER = "benchmark.json"
 SECONDS_PER_QUESTION = 6.0
 MOST_ROUNDS, FEWEST_ROUNDS = 300, 12
-CORRECT, HELPFUL = "runnable.correct", "runnable.helpful"
-RATING = "rating"
-"""Of several authors."""
-_SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er", "ing")]
-
-
-class Corpus:
-    """Made-up calls and judgements, the same for the same seed."""
-
-    def __init__(self, seed: int = 11) -> None:
-        self.random = random.Random(seed)
-        words = ["".join(self.random.choices(_SYLLABLES, k=1 + n % 4)) for n in range(30_000)]
-        # Common words are common: a word is in the urn in proportion to one over its rank.
-        self._urn = [
-            word
-            for rank, word in enumerate(words, start=1)
-            for _ in range(max(1, 40_000 // (rank + 40)))
-        ]
-
-    def text(self, words: int) -> str:
-        return " ".join(self.random.choices(self._urn, k=words))
-
-    def trace(self, number: int, traces: int) -> list[CallPart]:
-        """An agent's call with what it calls, in the order in which they end."""
-        project_share = number / traces
-        started = START + timedelta(days=DAYS * project_share, seconds=self.random.random() * 60)
-        trace_id = f"{number:032x}"
-        root_id = f"{number:024x}-{0:07x}"
-        common: dict[str, Any] = {
-            "trace_id": trace_id,
-            "thread_id": f"thread-{number // 3}",
-            "attributes": {
-                "environment": self.random.choice(["production", "staging"]),
-                "release": f"2026.{number * 12 // traces}",
-            },
-        }
-        user = {"id": f"user-{self.random.randrange(traces // 4 + 1)}", "plan": "team"}
-        children = ["retrieve", "rerank", "chat", "tool.search", "tool.lookup", "chat", "guard"]
-        parts: list[CallPart] = []
-        at = started
-        for index, op in enumerate(children[: CALLS_PER_TRACE - 1], start=1):
-            took = timedelta(milliseconds=self.random.lognormvariate(4.5, 1))
-            inputs: dict[str, Any] = {"query": self.text(12), "user": user, "k": index}
-            inputs["passages" if op != "chat" else "messages"] = [
-                {"role": "user", "text": self.text(30)} for _ in range(3)
-            ]
-            failed = self.random.random() < 0.02
-            parts.append(
-                CallPart(
-                    id=f"{number:024x}-{index:07x}",
-                    parent_id=root_id,
-                    op=op,
-                    kind="llm" if op == "chat" else "tool",
-                    started_at=at,
-                    ended_at=at + took,
-                    inputs=inputs,
-                    output=None if failed else {"text": self.text(85), "tokens": index * 7},
-                    summary={"usage": {"m-large": {"input": 300 + index, "output": 120}}},
-                    exception=ExceptionInfo(type="TimeoutError", message=self.text(6))
-                    if failed
-                    else None,
-                    **common,
-                )
-            )
-            at += took
-        question = {"question": self.text(25), "user": user, "history": [self.text(60)]}
-        parts.append(
-            CallPart(
-                id=root_id,
-                op="answer",
-                kind="agent",
-                started_at=started,
-                ended_at=at,
-                inputs=question,
-                output={"text": self.text(150), "sources": [self.text(8) for _ in range(3)]},
-                summary={"cost": round(self.random.random() / 100, 6)},
-                **common,
-            )
-        )
-        return parts
-
-    def judgements(self, project: str, call: CallPart) -> Iterator[FeedbackPart]:
-        """One and a half on a call, on average."""
-        assert call.ended_at is not None
-        draw = self.random.random
-        quality = draw()
-        common: dict[str, Any] = {
-            "target_ref": refs.call_ref(project, call.id),
-            "created_at": call.ended_at + timedelta(seconds=draw() * 3600),
-        }
-        if draw() < 0.7:
-            output = {"match": draw() < quality, "score": round(draw() * quality, 6)}
-            output["reason"] = self.text(12)
-            yield self._runnable(project, CORRECT, call, output, common)
-        if draw() < 0.65:
-            passed = {"passed": draw() < 0.8, "score": round((draw() + quality) / 2, 6)}
-            passed["comment"] = self.text(15)
-            yield self._runnable(project, HELPFUL, call, passed, common)
-        if draw() < 0.03:
-            for author in ("ann", "bob", "cem"):
-                yield FeedbackPart(
-                    id=f"{author}{call.id}",
-                    type=RATING,
-                    payload={"score": min(5, 1 + int(5 * (draw() + quality) / 2))},
-                    author=author,
-                    **common,
-                )
-        if draw() < 0.04:
-            payload = {"note": self.text(20)}
-            yield FeedbackPart(
-                id=f"n{call.id}", type="note", payload=payload, author="ann", **common
-            )
-        if draw() < 0.02:
-            emoji = self.random.choice("👍👎🎉")
-            yield FeedbackPart(
-                id=f"r{call.id}", type="reaction", payload={"emoji": emoji}, author="bob", **common
-            )
-
-    def _runnable(
-        self, project: str, type_: str, call: CallPart, output: Any, common: dict[str, Any]
-    ) -> FeedbackPart:
-        name = type_.partition(".")[2]
-        judge = _judge(name)
-        made_by = refs.Ref(project=project, kind="object", name=name, digest=judge.digest)
-        return FeedbackPart(
-            id=f"{name[0]}{call.id}",
-            type=type_,
-            payload={"output": output},
-            author_kind="program",
-            runnable_ref=refs.format_ref(made_by),
-            **common,
-        )
-
-
-def _judge(name: str) -> ObjectPart:
-    """The version of a scorer that the judgements are by."""
-    value = {"scorer": name}
-    digest = refs.digest(wire.encode_record(value))
-    return ObjectPart(kind="object", name=name, digest=digest, value=value)
-
-
-JUDGES = [_judge(each.partition(".")[2]) for each in (CORRECT, HELPFUL)]
-
-
-def build(folder: Path, calls: int) -> dict[str, Any]:
-    """Fill a folder with so many calls, a tenth of them in the small project; what was made and how long it took."""
-    corpus = Corpus()
-    traces = calls // CALLS_PER_TRACE
-    feedback_rows = 0
-    store = sqlite.open_store(folder)
-    begun = time.perf_counter()
-    for first in range(0, traces, BATCH_TRACES):
-        project = SMALL_PROJECT if first // BATCH_TRACES % 10 == 9 else PROJECT
-        parts = [
-            part
-            for number in range(first, min(traces, first + BATCH_TRACES))
-            for part in corpus.trace(number, traces)
-        ]
-        feedback = [each for part in parts for each in corpus.judgements(project, part)]
-        receipt = store.ingest.write(
-            Batch(project=project, calls=parts, feedback=feedback, objects=JUDGES)
-        )
-        assert not receipt.rejected, receipt.rejected[:1]
-        feedback_rows += len(feedback)
-        _say(f"stored {(first + BATCH_TRACES) * CALLS_PER_TRACE:,} of {calls:,} calls", begun)
-    stored_s = time.perf_counter() - begun
-    store.search.set_level(PROJECT, "substrings")
-    bytes_before = store.path.stat().st_size
-    indexed = 0
-    while done := store.search.index_some(10_000):
-        indexed += done
-        _say(f"indexed the texts of {indexed:,} calls", begun)
-    store.close()
-    made = {
-        "calls": traces * CALLS_PER_TRACE,
-        "feedback": feedback_rows,
-        "build_s": round(stored_s, 1),
-        "text_index_s": round(time.perf_counter() - begun - stored_s, 1),
-        "text_index_bytes": store.path.stat().st_size - bytes_before,
-        "file_bytes": store.path.stat().st_size,
-    }
-    (folder / MARKER).write_text(json.dumps(made))
-    return made
-
-
-def _say(text: str, begun: float) -> None:
-    print(
-        f"\r{text} ({time.perf_counter() - begun:,.0f} s)   ", end="", file=sys.stderr, flush=True
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -316,109 +121,150 @@ Question = Callable[[int], int]
 
 def questions(store: SqliteStore, known: Known) -> dict[str, Question]:
     """Every question by name."""
-    calls = store.calls
-    sample = known.calls
+    asked = Asked(store, known)
+    return {
+        **_of_columns(asked),
+        **_of_feedback(asked),
+        **_of_groups(asked),
+        **_of_texts(asked),
+    }
 
-    def one(n: int) -> tuple[str, str, str, str, str]:
-        return sample[n % len(sample)]
 
-    def asked(**parts: Any) -> int:
-        return len(calls.query(_query(**parts)).items)
+class Asked:
+    """How questions are asked of a store, with the parameters of a round."""
 
-    def within(days: float, **parts: Any) -> int:
-        since = known.moment(days)
-        return asked(since=since, until=since + timedelta(days=days), **parts)
+    def __init__(self, store: SqliteStore, known: Known) -> None:
+        self.calls = store.calls
+        self.known = known
+        self._cursors = _deep_cursors(store)
 
-    def judged(n: int, *sort: tuple[str, str]) -> int:
-        return asked(
+    def one(self, n: int) -> tuple[str, str, str, str, str]:
+        """A call to ask about."""
+        return self.known.calls[n % len(self.known.calls)]
+
+    def page(self, **parts: Any) -> int:
+        return len(self.calls.query(_query(**parts)).items)
+
+    def within(self, days: float, **parts: Any) -> int:
+        """A page of so many days."""
+        since = self.known.moment(days)
+        return self.page(since=since, until=since + timedelta(days=days), **parts)
+
+    def judged(self, n: int, *sort: tuple[str, str]) -> int:
+        """A page of what one scorer found right, or wrong."""
+        return self.page(
             where=_compare("$eq", MATCH, n % 2 == 0),
             sort=[{"field": field, "direction": direction} for field, direction in sort],
         )
 
-    def way(n: int) -> str:
-        return "desc" if n // 2 % 2 == 0 else "asc"
+    def deep(self, n: int) -> int:
+        """A page far down."""
+        deep_query = dataclasses.replace(_best(), cursor=self._cursors[n % len(self._cursors)])
+        return len(self.calls.query(deep_query).items)
 
-    cursors = _deep_cursors(store)
-
-    def deep(n: int) -> int:
-        deep_query = dataclasses.replace(_best(), cursor=cursors[n % len(cursors)])
-        return len(calls.query(deep_query).items)
-
-    def output_has(text: str) -> dict[str, Any]:
-        return {"$contains": {"input": _field("output"), "substr": {"$literal": text}}}
-
-    def word(n: int) -> dict[str, Any]:
-        return output_has(f" {one(n)[4].split(' ')[1]} ")
-
-    def best(n: int) -> list[dict[str, str]]:
-        return [{"field": HELPFUL_SCORE, "direction": way(n)}]
-
-    def averaged(n: int) -> int:
+    def averaged(self, n: int) -> int:
+        """A page by the mean of several authors."""
         query = nodes.CallQuery(
             project=PROJECT,
             where=nodes.Compare(_MEAN_RATING, "gt" if n % 2 else "lt", 2 + n % 5 / 3),
-            sort=(nodes.SortKey(_MEAN_RATING, descending=way(n) == "desc"),),
+            sort=(nodes.SortKey(_MEAN_RATING, descending=_way(n) == "desc"),),
         )
-        return len(calls.query(query).items)
+        return len(self.calls.query(query).items)
 
-    def grouped(n: int) -> int:
+    def grouped(self, n: int) -> int:
         keys = ["op", "day"]
         measures = ["count", "mean(latency)"] if n % 2 else ["count"]
         query = aggregation_json.build(project=PROJECT, group_by=keys, measures=measures)
-        return len(calls.aggregate(query).groups)
+        return len(self.calls.aggregate(query).groups)
 
+
+def _of_columns(asked: Asked) -> dict[str, Question]:
+    one, calls = asked.one, asked.calls
     return {
-        "newest_50": lambda n: asked(),
+        "newest_50": lambda n: asked.page(),
         "by_id": lambda n: len([calls.get(PROJECT, one(n)[0])]),
         "one_trace": lambda n: len(calls.trace(PROJECT, one(n)[1])),
-        "op_time": lambda n: within(1, op=one(n)[2]),
-        "feedback_filter_sort": lambda n: judged(n, (HELPFUL_SCORE, way(n))),
-        "feedback_filter_sort_same_scorer": lambda n: judged(n, (CORRECT_SCORE, way(n))),
-        "feedback_above_sort": lambda n: asked(
-            where=_compare("$gt", CORRECT_SCORE, n % 10 / 20),
-            sort=[{"field": HELPFUL_SCORE, "direction": way(n)}],
+        "op_time": lambda n: asked.within(1, op=one(n)[2]),
+        "json_path_time": lambda n: asked.within(
+            15, where=_compare("$eq", "inputs.user.id", one(n)[3])
         ),
-        "feedback_two_keys": lambda n: judged(n, (MATCH, "desc"), (HELPFUL_SCORE, way(n))),
-        "feedback_filter_sort_op_time": lambda n: within(
-            7,
-            op=one(n)[2],
-            where=_compare("$eq", MATCH, True),
-            sort=[{"field": HELPFUL_SCORE, "direction": way(n)}],
+        "complete": lambda n: len(calls.complete(PROJECT, _BEGUN[n % len(_BEGUN)]).items),
+        "count_op_time": lambda n: (
+            calls.count(PROJECT, _query(op=one(n)[2], since=asked.known.moment(1)).where).count
         ),
-        "two_scorers_and": lambda n: asked(
+    }
+
+
+def _of_feedback(asked: Asked) -> dict[str, Question]:
+    return {
+        "feedback_filter_sort": lambda n: asked.judged(n, (HELPFUL_SCORE, _way(n))),
+        "feedback_filter_sort_same_scorer": lambda n: asked.judged(n, (CORRECT_SCORE, _way(n))),
+        "feedback_above_sort": lambda n: asked.page(
+            where=_compare("$gt", CORRECT_SCORE, n % 10 / 20), sort=_by_helpful(n)
+        ),
+        "feedback_two_keys": lambda n: asked.judged(n, (MATCH, "desc"), (HELPFUL_SCORE, _way(n))),
+        "feedback_filter_sort_op_time": lambda n: asked.within(
+            7, op=asked.one(n)[2], where=_compare("$eq", MATCH, True), sort=_by_helpful(n)
+        ),
+        "two_scorers_and": lambda n: asked.page(
             where={
                 "$and": [
                     _compare("$eq", MATCH, n % 2 == 0),
                     _compare("$gt", HELPFUL_SCORE, n % 10 / 20),
                 ]
             },
-            sort=best(n),
+            sort=_by_helpful(n),
         ),
-        "scorer_negated": lambda n: asked(
-            where={"$not": [_compare("$eq", MATCH, n % 2 == 0)]}, sort=best(n)
+        "scorer_negated": lambda n: asked.page(
+            where={"$not": [_compare("$eq", MATCH, n % 2 == 0)]}, sort=_by_helpful(n)
         ),
-        "several_authors_mean": averaged,
-        "deep_page": deep,
-        "aggregate_op_day": grouped,
-        "group_op_day": lambda n: len(calls.by_op_and_day(PROJECT, since=known.moment(15))),
-        "json_path_time": lambda n: within(15, where=_compare("$eq", "inputs.user.id", one(n)[3])),
-        "word": lambda n: asked(where=word(n)),
-        "word_op_time": lambda n: within(15, op=one(n)[2], where=word(n)),
-        "word_and_score": lambda n: asked(
-            where={"$and": [word(n), _compare("$eq", MATCH, n % 2 == 0)]}
-        ),
-        "substring": lambda n: asked(where=output_has(one(n)[4][2:])),
-        "substring_time": lambda n: within(15, where=output_has(one(n)[4][2:])),
-        "substring_two_words": lambda n: asked(
-            where=output_has(" ".join(one(n)[4].split(" ")[:2])[1:])
-        ),
-        "substring_in_word": lambda n: asked(where=output_has(one(n)[4].split(" ")[1][1:])),
-        "substring_absent": lambda n: asked(where=output_has(f"zzq{n}x qzz")),
-        "complete": lambda n: len(calls.complete(PROJECT, _BEGUN[n % len(_BEGUN)]).items),
-        "count_op_time": lambda n: (
-            calls.count(PROJECT, _query(op=one(n)[2], since=known.moment(1)).where).count
+        "several_authors_mean": asked.averaged,
+        "deep_page": asked.deep,
+    }
+
+
+def _of_groups(asked: Asked) -> dict[str, Question]:
+    return {
+        "aggregate_op_day": asked.grouped,
+        "group_op_day": lambda n: len(
+            asked.calls.by_op_and_day(PROJECT, since=asked.known.moment(15))
         ),
     }
+
+
+def _of_texts(asked: Asked) -> dict[str, Question]:
+    def text(n: int) -> str:
+        return asked.one(n)[4]
+
+    def word(n: int) -> dict[str, Any]:
+        return _output_has(f" {text(n).split(' ')[1]} ")
+
+    return {
+        "word": lambda n: asked.page(where=word(n)),
+        "word_op_time": lambda n: asked.within(15, op=asked.one(n)[2], where=word(n)),
+        "word_and_score": lambda n: asked.page(
+            where={"$and": [word(n), _compare("$eq", MATCH, n % 2 == 0)]}
+        ),
+        "substring": lambda n: asked.page(where=_output_has(text(n)[2:])),
+        "substring_time": lambda n: asked.within(15, where=_output_has(text(n)[2:])),
+        "substring_two_words": lambda n: asked.page(
+            where=_output_has(" ".join(text(n).split(" ")[:2])[1:])
+        ),
+        "substring_in_word": lambda n: asked.page(where=_output_has(text(n).split(" ")[1][1:])),
+        "substring_absent": lambda n: asked.page(where=_output_has(f"zzq{n}x qzz")),
+    }
+
+
+def _way(n: int) -> str:
+    return "desc" if n // 2 % 2 == 0 else "asc"
+
+
+def _by_helpful(n: int) -> list[dict[str, str]]:
+    return [{"field": HELPFUL_SCORE, "direction": _way(n)}]
+
+
+def _output_has(text: str) -> dict[str, Any]:
+    return {"$contains": {"input": _field("output"), "substr": {"$literal": text}}}
 
 
 def _best() -> Any:
@@ -465,75 +311,83 @@ def measure(ask: Question) -> dict[str, float]:
     }
 
 
+_OF_CALLS = "SELECT c.*, p.inputs, p.output FROM calls c JOIN payloads p ON p.call = c.pk"
+_JUDGED = f"""
+    {_OF_CALLS}
+    JOIN feedback m ON m.call = c.pk AND m.type = ? JOIN feedback s ON s.call = c.pk AND s.type = ?
+    WHERE c.project = ? AND json_extract(m.payload, '$.output.match') = ?
+    ORDER BY json_extract(s.payload, '$.output.score') DESC LIMIT 50 OFFSET ?
+"""
+_SCORED = f"""
+    {_OF_CALLS}
+    JOIN feedback s ON s.call = c.pk AND s.type = ?
+    LEFT JOIN feedback m ON m.call = c.pk AND m.type = ?
+    WHERE c.project = ? AND {{}} ORDER BY json_extract(s.payload, '$.output.score') DESC LIMIT 50
+"""
+_BOTH = _SCORED.format(
+    "json_extract(m.payload, '$.output.match') = ? AND json_extract(s.payload, '$.output.score') > ?"
+)
+_NEITHER = _SCORED.format("coalesce(json_extract(m.payload, '$.output.match') = ?, 0) = 0")
+_AVERAGED = """
+    SELECT c.*, p.inputs, p.output, avg(json_extract(f.payload, '$.score')) AS mean
+    FROM feedback f JOIN calls c ON c.pk = f.call JOIN payloads p ON p.call = c.pk
+    WHERE f.type = (SELECT pk FROM feedback_types WHERE project = ? AND name = ?)
+    GROUP BY c.pk HAVING mean > ? ORDER BY mean DESC LIMIT 50
+"""
+_GROUPED = """
+    SELECT op, started_at / 86400000000, count(*), avg(latency) FROM calls
+    WHERE project = ? {} GROUP BY 1, 2
+"""
+
+
+class Bare:
+    """A connection to the same file that knows nothing of the store."""
+
+    def __init__(self, path: Path, known: Known) -> None:
+        self._connection = sqlite3.connect(path)
+        self._connection.execute("PRAGMA cache_size = -65536")
+        self._connection.execute("PRAGMA mmap_size = 1073741824")
+        self._known = known
+        self.project = self._pk("SELECT pk FROM projects WHERE name = ?", PROJECT)
+
+    def type(self, name: str) -> int:
+        statement = "SELECT pk FROM feedback_types WHERE project = ? AND name = ?"
+        return self._pk(statement, self.project, name)
+
+    def asked(self, statement: str, *params: Any) -> int:
+        return len(self._connection.execute(statement, params).fetchall())
+
+    def within(self, condition: str, value: str) -> int:
+        """A page of fifteen days."""
+        since = self._known.moment(15)
+        bounds = clock.to_us(since), clock.to_us(since + timedelta(days=15))
+        return self.asked(
+            f"{_OF_CALLS} WHERE c.project = ? AND c.started_at >= ? AND c.started_at < ? AND {condition}"
+            " ORDER BY c.started_at DESC LIMIT 50",
+            *(self.project, *bounds, value),
+        )
+
+    def has(self, text: str) -> int:
+        return self.asked(
+            f"{_OF_CALLS} WHERE c.project = ? AND instr(p.output, ?) > 0"
+            " ORDER BY c.started_at DESC LIMIT 50",
+            *(self.project, text),
+        )
+
+    def _pk(self, statement: str, *params: Any) -> int:
+        return self._connection.execute(statement, params).fetchone()[0]
+
+
 def baseline(path: Path, known: Known) -> dict[str, Question]:
     """Some of the questions in bare SQL over the same file, with `json_extract` where the store has scores."""
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA cache_size = -65536")
-    connection.execute("PRAGMA mmap_size = 1073741824")
-
-    def ids(name: str, table: str) -> int:
-        statement = f"SELECT pk FROM {table} WHERE name = ?"
-        return connection.execute(statement, (name,)).fetchone()[0]
-
-    project = ids(PROJECT, "projects")
-    statement = "SELECT pk FROM feedback_types WHERE project = ? AND name = ?"
-    correct, helpful = (
-        connection.execute(statement, (project, name)).fetchone()[0] for name in (CORRECT, HELPFUL)
-    )
-    judged = """
-        SELECT c.*, p.inputs, p.output FROM calls c JOIN payloads p ON p.call = c.pk
-        JOIN feedback m ON m.call = c.pk AND m.type = ? JOIN feedback s ON s.call = c.pk AND s.type = ?
-        WHERE c.project = ? AND json_extract(m.payload, '$.output.match') = ?
-        ORDER BY json_extract(s.payload, '$.output.score') DESC LIMIT 50 OFFSET ?
-    """
-
-    def asked(statement: str, *params: Any) -> int:
-        return len(connection.execute(statement, params).fetchall())
-
-    def within(condition: str, value: str) -> int:
-        since = known.moment(15)
-        bounds = clock.to_us(since), clock.to_us(since + timedelta(days=15))
-        return asked(
-            "SELECT c.*, p.inputs, p.output FROM calls c JOIN payloads p ON p.call = c.pk"
-            f" WHERE c.project = ? AND c.started_at >= ? AND c.started_at < ? AND {condition}"
-            " ORDER BY c.started_at DESC LIMIT 50",
-            *(project, *bounds, value),
-        )
-
-    sample = known.calls
-    scored = """
-        SELECT c.*, p.inputs, p.output FROM calls c JOIN payloads p ON p.call = c.pk
-        JOIN feedback s ON s.call = c.pk AND s.type = ?
-        LEFT JOIN feedback m ON m.call = c.pk AND m.type = ?
-        WHERE c.project = ? AND {} ORDER BY json_extract(s.payload, '$.output.score') DESC LIMIT 50
-    """
-    both = "json_extract(m.payload, '$.output.match') = ? AND json_extract(s.payload, '$.output.score') > ?"
-    neither = "coalesce(json_extract(m.payload, '$.output.match') = ?, 0) = 0"
-    averaged = """
-        SELECT c.*, p.inputs, p.output, avg(json_extract(f.payload, '$.score')) AS mean
-        FROM feedback f JOIN calls c ON c.pk = f.call JOIN payloads p ON p.call = c.pk
-        WHERE f.type = (SELECT pk FROM feedback_types WHERE project = ? AND name = ?)
-        GROUP BY c.pk HAVING mean > ? ORDER BY mean DESC LIMIT 50
-    """
-
-    def has(text: str) -> int:
-        return asked(
-            "SELECT c.*, p.inputs, p.output FROM calls c JOIN payloads p ON p.call = c.pk"
-            " WHERE c.project = ? AND instr(p.output, ?) > 0 ORDER BY c.started_at DESC LIMIT 50",
-            *(project, text),
-        )
-
+    bare, sample = Bare(path, known), known.calls
+    asked, has, project = bare.asked, bare.has, bare.project
+    correct, helpful = bare.type(CORRECT), bare.type(HELPFUL)
     return {
-        "two_scorers_and": lambda n: asked(
-            scored.format(both), helpful, correct, project, n % 2, n % 10 / 20
-        ),
-        "scorer_negated": lambda n: asked(scored.format(neither), helpful, correct, project, n % 2),
-        "several_authors_mean": lambda n: asked(averaged, project, RATING, 2 + n % 5 / 3),
-        "aggregate_op_day": lambda n: asked(
-            "SELECT op, started_at / 86400000000, count(*), avg(latency) FROM calls"
-            " WHERE project = ? GROUP BY 1, 2",
-            project,
-        ),
+        "two_scorers_and": lambda n: asked(_BOTH, helpful, correct, project, n % 2, n % 10 / 20),
+        "scorer_negated": lambda n: asked(_NEITHER, helpful, correct, project, n % 2),
+        "several_authors_mean": lambda n: asked(_AVERAGED, project, RATING, 2 + n % 5 / 3),
+        "aggregate_op_day": lambda n: asked(_GROUPED.format(""), project),
         "word": lambda n: has(f" {sample[n][4].split(' ')[1]} "),
         "substring": lambda n: has(sample[n][4][2:]),
         "substring_in_word": lambda n: has(sample[n][4].split(" ")[1][1:]),
@@ -541,38 +395,31 @@ def baseline(path: Path, known: Known) -> dict[str, Question]:
         "complete": lambda n: asked(
             "SELECT f.type, count(*) FROM feedback f WHERE f.project = ? GROUP BY 1", project
         ),
-        "feedback_filter_sort": lambda n: asked(judged, correct, helpful, project, n % 2, 0),
-        "deep_page": lambda n: asked(judged, correct, helpful, project, 1, DEEP_ROWS),
+        "feedback_filter_sort": lambda n: asked(_JUDGED, correct, helpful, project, n % 2, 0),
+        "deep_page": lambda n: asked(_JUDGED, correct, helpful, project, 1, DEEP_ROWS),
         "group_op_day": lambda n: asked(
-            "SELECT op, started_at / 86400000000, count(*), avg(latency) FROM calls"
-            " WHERE project = ? AND started_at >= ? GROUP BY 1, 2",
-            project,
-            clock.to_us(known.moment(15)),
+            _GROUPED.format("AND started_at >= ?"), project, clock.to_us(known.moment(15))
         ),
-        "json_path_time": lambda n: within("json_extract(p.inputs, '$.user.id') = ?", sample[n][3]),
-        "substring_time": lambda n: within("instr(p.output, ?) > 0", sample[n][4][2:]),
+        "json_path_time": lambda n: bare.within(
+            "json_extract(p.inputs, '$.user.id') = ?", sample[n][3]
+        ),
+        "substring_time": lambda n: bare.within("instr(p.output, ?) > 0", sample[n][4][2:]),
     }
 
 
 def run(folder: Path, calls: int) -> dict[str, Any]:
     """Build where nothing is built yet, ask, and put both ways of asking side by side."""
-    marker = folder / MARKER
-    if marker.exists():
-        made = json.loads(marker.read_text())
-        if made["calls"] != calls // CALLS_PER_TRACE * CALLS_PER_TRACE:
-            raise SystemExit(f"{folder} holds {made['calls']:,} calls; use another folder")
-    else:
-        made = build(folder, calls)
+    made = corpus.prepare(folder, calls)
     store = sqlite.open_store(folder, query_timeout_s=120)
     known = know(store)
     found: dict[str, dict[str, float]] = {}
     bare: dict[str, dict[str, float]] = {}
     begun = time.perf_counter()
     for name, ask in questions(store, known).items():
-        _say(f"asking {name}", begun)
+        corpus.say(f"asking {name}", begun)
         found[name] = measure(ask)
     for name, ask in baseline(store.path, known).items():
-        _say(f"asking {name} without the store", begun)
+        corpus.say(f"asking {name} without the store", begun)
         bare[name] = measure(ask)
     store.close()
     print(file=sys.stderr)
