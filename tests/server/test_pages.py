@@ -242,7 +242,9 @@ def test_search_finds_text_in_inputs_and_outputs(site: Site) -> None:
 
     assert ids(site.page(f"{PATH}/calls?" + urlencode({"q": "of THINGS"}))) == ["c1"]
     assert ids(site.page(f"{PATH}/calls?" + urlencode({"q": "things"}))) == ["c2", "c1"]
-    assert "No call matches" in site.page(f"{PATH}/calls?q=absent").text
+    nothing = " ".join(site.page(f"{PATH}/calls?q=absent").text.split())
+    assert "No call matches" in nothing
+    assert "all of them. Only root calls" in nothing
 
 
 def test_search_says_what_it_costs(site: Site) -> None:
@@ -413,6 +415,10 @@ def test_errors_are_pages_that_lead_back(site: Site, path: str, status: int) -> 
 
     assert page.one("h1").text
     assert page.link("All projects")["href"] == "/"
+    inside = f"Calls of {PROJECT}" in page.text
+    assert inside == path.startswith(PATH)
+    if inside:
+        assert page.link(f"Calls of {PROJECT}")["href"] == f"{PATH}/calls"
 
 
 # One call

@@ -186,7 +186,7 @@ def test_command_for_a_worker_allows_the_modules_that_wait(site: Site) -> None:
     judged.want(site, function, Feedback(len, name="length").on_output())
 
     command = site.page(f"{PATH}/functions").one("code").text
-    assert command == f"kibitz worker --allow {module}"
+    assert command == f"kibitz worker --url {site.url} --allow {module}"
 
 
 @pytest.mark.parametrize("module", ["a; rm -rf /", "a b", "$(x)", "", None, "__main__", "numpy.x"])
@@ -222,8 +222,16 @@ def test_without_functions_the_page_says_how_to_make_one(site: Site) -> None:
     write(site, part("c1"))
     page = site.page(f"{PATH}/functions")
 
-    assert "kibitz.watch" in page.text
-    assert "kibitz worker" in page.text
+    code, command = (each["data-copy"] for each in page.all("button", data_copy=None))
+    program, watching = code.rsplit("\n", 1)
+    made: dict[str, Any] = {}
+    exec(program, made)  # what readers copy has to work
+    definition = made["short"].definition
+    assert definition.is_loadable
+    assert definition.value["implementation"]["name"].endswith("shorter_than")
+    assert "words" in str(definition.value["implementation"])
+    assert watching == 'kibitz.watch("answer", [short])'
+    assert command == f"kibitz worker --url {site.url}"
     assert site.page(f"{PATH}/feedback").link("Functions")["href"] == f"{PATH}/functions"
 
 

@@ -138,6 +138,7 @@ def test_typed_values_are_said_in_words() -> None:
         "secret": {"$type": "redacted"},
         "huge": {"$type": "truncated", "kind": "text", "total": 9000, "value": "begin"},
         "thing": {"$type": "object", "class": "app.Thing", "value": "<Thing 1>"},
+        "mute": {"$type": "object", "class": "app.Mute"},
         "nan": {"$type": "float", "value": "nan"},
         "set": {"$type": "set", "value": [1]},
     }
@@ -148,6 +149,7 @@ def test_typed_values_are_said_in_words() -> None:
     assert said["secret"] == ("redacted", "left out: a secret")
     assert said["huge"] == ("truncated", "begin… (the rest was not recorded: text of 9,000)")
     assert said["thing"] == ("app.Thing", "<Thing 1>")
+    assert said["mute"] == ("app.Mute", "")
     assert said["nan"] == ("float", "nan")
     assert said["0"] == ("", "1")
 
@@ -290,6 +292,23 @@ def test_text_too_long_for_markdown_is_left_to_be_shown_as_text() -> None:
 
 
 # Numbers and times
+
+
+def test_ids_that_were_made_together_are_told_apart() -> None:
+    one, other = "01a20667-eaa6-7013-9d40-e421f329857f", "01a20667-eaa6-7013-9d40-e421f3298581"
+
+    assert (formats.short_id(one), formats.short_id(other)) == ("01a20667…857f", "01a20667…8581")
+    assert formats.short_id("q-17") == "q-17"
+
+
+def test_what_every_call_of_a_program_has_is_folded() -> None:
+    value = {"kibitz": {"client": {"name": "kibitz"}}, "user": {"name": "ann"}}
+
+    def is_open(name: str) -> dict[str | None, bool]:
+        return {each.key: each.is_open for each in values.tree(value, name) if each.piece == "open"}
+
+    assert is_open("attributes") == {"kibitz": False, "client": True, "user": True}
+    assert is_open("output")["kibitz"]
 
 
 @pytest.mark.parametrize(

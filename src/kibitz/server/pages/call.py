@@ -240,7 +240,7 @@ def send_call(
     """
     store = frames.store_of(request)
     if frames.targets(request, evaluations.PART_ID):
-        part = evaluations.part(store, project, call_id)
+        part = evaluations.part(request, store, project, call_id)
         return frames.send(request, EvaluationsPage(part=part), status=status)
     pane = load_pane(request, store, project, call_id, form=form, refused=refused)
     title = f"{pane.name} · {project}"
@@ -299,7 +299,7 @@ def load_pane(
     every = CallsAddress(project=project)
     version, version_url = _version(call)
     feedback = call.feedback if isinstance(call.feedback, list) else []
-    evaluated = evaluations.part(store, project, call.id)
+    evaluated = evaluations.part(request, store, project, call.id)
     shown_there = {row.evaluation.feedback_id for row in evaluated.rows}
     return CallPane(
         call=call,

@@ -349,7 +349,7 @@ def _page(request: AnyRequest, store: Store, parsed: addresses.Parsed) -> CallsP
         mistake=querybar.mistake_of(parsed, available_types),
         trouble=trouble,
         is_new=info is None or info.calls == 0,
-        server=str(request.base_url).rstrip("/"),
+        server=frames.address_of(request),
         chips=querybar.chips(address),
         search_note=querybar.search_note(store, address) if found else "",
         call_headers=columns.call_headers(address),

@@ -66,7 +66,7 @@ class EvaluationsPage:
     """What it shows."""
 
 
-def part(store: Store, project: str, call_id: str) -> EvaluationsPart:
+def part(request: AnyRequest, store: Store, project: str, call_id: str) -> EvaluationsPart:
     """The evaluations of a call."""
     found = store.evaluations.of_call(project, call_id)
     url = addresses.call_path(project, call_id)
@@ -81,7 +81,9 @@ def part(store: Store, project: str, call_id: str) -> EvaluationsPart:
         going_on=bool(counts["none"] or counts["running"]),
         url=url,
         action=f"{url}/evaluations",
-        no_worker=no_worker(store, project, store.evaluations.progress(project)) if waits else None,
+        no_worker=no_worker(request, store, project, store.evaluations.progress(project))
+        if waits
+        else None,
     )
 
 
@@ -95,7 +97,7 @@ def said(counts: Counter[EvaluationStatus]) -> str:
 
 
 def no_worker(
-    store: Store, project: str, progress: Sequence[EvaluationProgress]
+    request: AnyRequest, store: Store, project: str, progress: Sequence[EvaluationProgress]
 ) -> NoWorker | None:
     """Whether evaluations wait in a project and nobody seems to do them: none runs, and none ended lately."""
     waiting = sum(each.wanted for each in progress)
@@ -110,8 +112,14 @@ def no_worker(
     return NoWorker(
         says=f"{formats.count(waiting, 'evaluation')} {verb} for a worker, and none is at work{since}. "
         "Start one where the definitions can be imported:",
-        command=" ".join((WORKER, *_allowed(store, project, progress))),
+        command=" ".join((worker(request), *_allowed(store, project, progress))),
     )
+
+
+def worker(request: AnyRequest) -> str:
+    """The command that works for this server, from wherever it is run."""
+    # By address: the folder that a server was started with is not the one that its readers are in.
+    return f"{WORKER} --url {frames.address_of(request)}"
 
 
 def _allowed(store: Store, project: str, progress: Sequence[EvaluationProgress]) -> list[str]:

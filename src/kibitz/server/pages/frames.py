@@ -82,6 +82,11 @@ def frame(
     )
 
 
+def address_of(request: AnyRequest) -> str:
+    """The server's own address as the reader has it, for commands to copy."""
+    return str(request.base_url).rstrip("/")
+
+
 def query_pairs(request: AnyRequest) -> list[tuple[str, str]]:
     """The parameters of an address in their order, which the framework's own reading loses; raises `QueryError`."""
     query = request.scope["query_string"].decode("latin-1")

@@ -117,6 +117,8 @@ class FunctionsPage:
     """The page's own address."""
     no_worker: NoWorker | None
     """What to do where nobody works."""
+    worker: str
+    """The command of a worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,8 @@ def list_functions(request: AnyRequest, segment: FromPath[str]) -> Response[byte
             rows=tuple(rows),
             going_on=any(each.progress.going_on for each in rows),
             url=evaluation_links.functions_path(project),
-            no_worker=evaluations.no_worker(store, project, progress),
+            no_worker=evaluations.no_worker(request, store, project, progress),
+            worker=evaluations.worker(request),
         ),
     )
 
@@ -305,7 +308,7 @@ def show_function(
             rule_url=feedback.address(
                 f"{evaluation_links.rules_path(project)}/new", definition=_ref(project, known[0])
             ),
-            no_worker=evaluations.no_worker(store, project, everything),
+            no_worker=evaluations.no_worker(request, store, project, everything),
         ),
     )
 

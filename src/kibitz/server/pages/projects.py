@@ -39,6 +39,6 @@ def show_projects(request: AnyRequest) -> Response[bytes]:
                     projects, key=lambda each: each.last_call_at or each.created_at, reverse=True
                 )
             ),
-            address=str(request.base_url).rstrip("/"),
+            address=frames.address_of(request),
         ),
     )

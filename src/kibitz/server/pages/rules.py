@@ -87,6 +87,8 @@ class RulesPage:
     """Whether there is anything that a rule could want."""
     no_worker: NoWorker | None
     """What to do where nobody works."""
+    worker: str
+    """The command of a worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,8 @@ def list_rules(request: AnyRequest, segment: FromPath[str]) -> Response[bytes]:
             rows=tuple(_row(each) for each in found),
             new_url=f"{path}/new",
             has_functions=bool(found or definitions),
-            no_worker=evaluations.no_worker(store, project, progress),
+            no_worker=evaluations.no_worker(request, store, project, progress),
+            worker=evaluations.worker(request),
         ),
     )
 
@@ -356,7 +359,7 @@ def _send_rule(
             change_url=f"{path}/change",
             fill_url=f"{path}/past",
             live_url=path,
-            no_worker=evaluations.no_worker(store, project, everything),
+            no_worker=evaluations.no_worker(request, store, project, everything),
         ),
     )
 

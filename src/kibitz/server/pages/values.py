@@ -31,6 +31,8 @@ MAX_WHOLE_TEXT = 400_000
 """Characters of the text view."""
 OPEN_DEPTH = 3
 """Objects and lists down to here stand open."""
+FOLDED = frozenset({("attributes", "kibitz")})
+"""What is the same for every call of a program, and would push what differs out of sight."""
 OPEN_ENTRIES = 30
 
 # What models write when they mean Markdown; a lone star or hash is not enough.
@@ -247,7 +249,9 @@ class _Tree:
             path=self._selector(path),
             brackets="[]" if is_list else "{}",
             entries=len(entries),
-            is_open=depth < OPEN_DEPTH and len(entries) <= OPEN_ENTRIES,
+            is_open=depth < OPEN_DEPTH
+            and len(entries) <= OPEN_ENTRIES
+            and (self._name, *path) not in FOLDED,
         )
         room = max(0, min(MAX_CHILDREN, MAX_PIECES - self._given))
         waiting.append((_first(entries, room), max(0, len(entries) - room), path))
