@@ -25,7 +25,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_core.tools import tool
 
-from kibitz.apps.langchain import Recorder, select_context
+from kibitz.apps.langchain import Recorder, WithFeedbackFilterDocuments, select_context
 
 DOCS = ["Write to us.", "Call us."]
 
@@ -295,3 +295,24 @@ def test_tasks_beside_a_block_are_not_in_it(captured: Captured):
         return told
 
     assert asyncio.run(both()) == ["within"]
+
+
+def test_documents_are_kept_that_a_feedback_function_finds_good(captured: Captured):
+    def near(query: str, text: str) -> float:
+        return float("Call" in text)
+
+    retriever = WithFeedbackFilterDocuments.of_retriever(Shelf(), Feedback(near), 0.5)
+    recorder = Recorder()
+
+    with recorder as recording:
+        found = retriever.invoke("How?")
+    awaited = asyncio.run(retriever.ainvoke("How?"))
+
+    assert [each.page_content for each in found] == ["Call us."]
+    assert awaited == found
+    record = recording.get()
+    assert [len(call.rets) for call in record.calls] == [2, 1]
+    assert [call.op for call in record.calls] == [
+        "Shelf.invoke",
+        "WithFeedbackFilterDocuments.invoke",
+    ]

@@ -18,7 +18,12 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.llms import MockLLM
 from llama_index.core.tools import FunctionTool
 
-from kibitz.apps.llamaindex import Recorder, select_context, select_source_nodes
+from kibitz.apps.llamaindex import (
+    Recorder,
+    WithFeedbackFilterNodes,
+    select_context,
+    select_source_nodes,
+)
 
 DOCS = ["Write to us.", "Call us."]
 
@@ -142,3 +147,21 @@ def test_nothing_is_recorded_outside_of_blocks_unless_attached(captured: Capture
 
     roots = [part for part in captured.calls if part.parent_id is None]
     assert [(part.inputs or {})["str_or_query_bundle"] for part in roots] == ["attached"]
+
+
+def test_nodes_are_kept_that_a_feedback_function_finds_good(captured: Captured, index):
+    def near(query: str, text: str) -> float:
+        return float("Call" in text)
+
+    engine = WithFeedbackFilterNodes(engine_of(index), Feedback(near), 0.5)
+    recorder = Recorder()
+
+    with recorder as recording:
+        answer = engine.query("How?")
+    awaited = asyncio.run(engine.aquery("How?"))
+
+    assert [each.node.text for each in answer.source_nodes] == ["Call us."]
+    assert [each.node.text for each in awaited.source_nodes] == ["Call us."]
+    record = recording.get()
+    assert record.calls[-1].op == "WithFeedbackFilterNodes.query"
+    assert list(select_context().get({"__record__": record})) == ["Call us."]

@@ -20,12 +20,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from kibitz.apps import recorder, recordings, runs
 from kibitz.apps.recordings import Recordings
 from kibitz.base import jsonable, redaction
 from kibitz.base.errors import MissingExtra, UsageError
+from kibitz.judging.guardrails import context_filter
 from kibitz.judging.lenses import Lens
 from kibitz.judging.select import Select
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import LLMResult
+
+    from kibitz.judging.functions import Feedback
 
 METHOD = "invoke"
 _HIDDEN = "langsmith:hidden"
@@ -243,6 +246,51 @@ def _take_over() -> None:
     """Have the recorder of the innermost block that is open here told of every run; one that is given too is told once."""
     mine = [each for each in recordings.apps_here() if isinstance(each, Recorder)]
     _here.set(mine[-1] if mine else None)
+
+
+class WithFeedbackFilterDocuments(BaseRetriever):
+    """A retriever that keeps those of another one's documents that a feedback function finds good, in their order.
+
+        good = WithFeedbackFilterDocuments.of_retriever(retriever, relevance, 0.5)
+
+    The feedback function is called with the query and the text of a document, see `kibitz.context_filter`.
+    """
+
+    retriever: Any
+    feedback: Any
+    threshold: float
+
+    @classmethod
+    def of_retriever(cls, retriever: BaseRetriever, feedback: Feedback, threshold: float) -> Self:
+        """Filter what a retriever gives.
+
+        Args:
+            retriever: it is asked as it is.
+            feedback: of the query and a text.
+            threshold: documents above it are kept, or below it where lower is better.
+        """
+        return cls(retriever=retriever, feedback=feedback, threshold=threshold)
+
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        def found(query: str) -> Any:
+            return self.retriever.invoke(query, config={"callbacks": run_manager.get_child()})
+
+        return self._filter(found)(query)
+
+    async def _aget_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        async def found(query: str) -> Any:
+            return await self.retriever.ainvoke(
+                query, config={"callbacks": run_manager.get_child()}
+            )
+
+        return await self._filter(found)(query)
+
+    def _filter(self, func: Any) -> Any:
+        return context_filter(self.feedback, self.threshold, text=_text_of)(func)
+
+
+def _text_of(document: Any) -> str:
+    return str(document.page_content)
 
 
 def select_context(app: Any) -> Lens:

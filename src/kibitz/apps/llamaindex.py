@@ -22,12 +22,14 @@ from kibitz.apps import recorder, recordings, runs
 from kibitz.apps.recordings import Recordings
 from kibitz.base.errors import MissingExtra
 from kibitz.base.locks import ForkLock
+from kibitz.judging.guardrails import context_filter
 from kibitz.judging.lenses import Lens
 from kibitz.judging.select import Select
 from kibitz.tracing import guard, recording
 from kibitz.tracing.recording import Active
 
 try:
+    from llama_index.core.base.base_query_engine import BaseQueryEngine
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.base.llms.base import BaseLLM
@@ -46,6 +48,10 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     import inspect
+
+    from llama_index.core.schema import QueryBundle
+
+    from kibitz.judging.functions import Feedback
 
 _KINDS: tuple[tuple[Any, str], ...] = (
     (BaseRetriever, "retriever"),
@@ -137,6 +143,47 @@ def select_source_nodes() -> Lens:
 def select_context() -> Lens:
     """The texts of the nodes that an engine's answer is from."""
     return select_source_nodes().node.text
+
+
+class WithFeedbackFilterNodes(BaseQueryEngine):
+    """An engine that answers from those of another one's nodes that a feedback function finds good, in their order.
+
+        good = WithFeedbackFilterNodes(engine, relevance, 0.5)
+
+    The feedback function is called with the query and the text of a node, see `kibitz.context_filter`.
+
+    Args:
+        query_engine: it retrieves and synthesizes, as `RetrieverQueryEngine` does.
+        feedback: of the query and a text.
+        threshold: nodes above it are kept, or below it where lower is better.
+    """
+
+    def __init__(self, query_engine: Any, feedback: Feedback, threshold: float) -> None:
+        super().__init__(query_engine.callback_manager)
+        self.query_engine = query_engine
+        self._good = context_filter(feedback, threshold, text=_text_of)
+
+    def _get_prompt_modules(self) -> Any:
+        return {"query_engine": self.query_engine}
+
+    def _query(self, query_bundle: QueryBundle) -> Any:
+        def found(query: str) -> Any:
+            del query
+            return self.query_engine.retrieve(query_bundle)
+
+        return self.query_engine.synthesize(query_bundle, self._good(found)(query_bundle.query_str))
+
+    async def _aquery(self, query_bundle: QueryBundle) -> Any:
+        async def found(query: str) -> Any:
+            del query
+            return await self.query_engine.aretrieve(query_bundle)
+
+        kept: Any = await self._good(found)(query_bundle.query_str)
+        return await self.query_engine.asynthesize(query_bundle, kept)
+
+
+def _text_of(node: Any) -> str:
+    return str(node.node.get_content())
 
 
 class _Handler(BaseSpanHandler[BaseSpan]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kibitz.base.errors import UsageError
 
@@ -17,9 +18,21 @@ class Recordings:
 
     def __init__(self, app: Any, metadata: dict[str, Any] | None = None) -> None:
         self.app = app
-        self.metadata = metadata
-        """Of each record of this block."""
+        self.metadata: dict[str, Any] | None = metadata
+        """Of each record that begins in this block from now on."""
         self.gathered: list[Judged] = []
+
+    @property
+    def record_metadata(self) -> Any:
+        """`metadata` under TruLens' name; what is no mapping is kept as `{"metadata": …}`."""
+        return self.metadata
+
+    @record_metadata.setter
+    def record_metadata(self, given: Any) -> None:
+        if isinstance(given, Mapping):
+            self.metadata = dict(cast("Mapping[str, Any]", given))
+        else:
+            self.metadata = None if given is None else {"metadata": given}
 
     @property
     def records(self) -> list[AppRecord]:
@@ -50,6 +63,9 @@ class Recordings:
 
     def __iter__(self) -> Any:
         return iter(self.records)
+
+    def __getitem__(self, index: int) -> AppRecord:
+        return self.records[index]
 
     def __len__(self) -> int:
         return len(self.gathered)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
+from kibitz.apps import evaluating
 from kibitz.apps.app import App
+from kibitz.apps.records import AppRecord
 from kibitz.base.errors import UsageError
 
+_WAIT_S = 600.0
 AppDefinition = App
 _SAYS_NOTHING = frozenset(
     {
@@ -44,6 +49,48 @@ def options(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+class Wrapper:
+    """What TruLens' wrappers can do beside recording; mixed into what records here."""
+
+    @property
+    def feedback_definitions(self) -> list[str]:
+        """The digests of the feedback functions that judge its records."""
+        return [each.definition.id for each in cast("Any", self).feedbacks]
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """`dict()`; options of pydantic say nothing here."""
+        del options
+        return cast("Any", self).dict()
+
+    def model_dump_json(self, **options: Any) -> str:
+        """`json()`."""
+        del options
+        return cast("Any", self).json()
+
+    def wait_for_feedback_results(
+        self, feedback_timeout: float | None = None
+    ) -> Sequence[AppRecord]:
+        """Wait until what is judged in this process is judged.
+
+        Args:
+            feedback_timeout: seconds, 600 without.
+
+        Returns:
+            Nothing: an app keeps no records. Those of a block have their results.
+        """
+        evaluating.drain(_WAIT_S if feedback_timeout is None else feedback_timeout, ends=False)
+        return ()
+
+    @classmethod
+    def select_context(cls, app: Any = None) -> Any:
+        """Raises `UsageError`: only frameworks' apps know where their contexts are."""
+        del app
+        raise UsageError(
+            f"{cls.__name__} does not know which method retrieves; select its calls: "
+            "Select.RecordCalls.retrieve.rets[:]"
+        )
+
+
 class TruWrapperApp:
     """A function as an object with the method that TruLens records it by."""
 
@@ -57,7 +104,7 @@ class TruWrapperApp:
         return self._call(*args, **kwargs)
 
 
-class TruApp(App):
+class TruApp(Wrapper, App):
     """Any object: its methods that are marked with `instrument`, or its public ones."""
 
     def __init__(self, app: Any, **given: Any) -> None:
@@ -67,10 +114,26 @@ class TruApp(App):
             found["methods"] = list(named)
         super().__init__(app, **found)
 
-    @property
-    def feedback_definitions(self) -> list[str]:
-        """The digests of the feedback functions that judge its records."""
-        return [each.definition.id for each in self.feedbacks]
+    def main_call(self, human: str) -> Any:
+        """What the app answers to a text."""
+        return self(human)
+
+    async def main_acall(self, human: str) -> Any:
+        """`main_call` of an app whose main method is a coroutine function."""
+        answered = self(human)
+        return await answered if inspect.isawaitable(answered) else answered
+
+    def format_instrumented_methods(self) -> str:
+        """The recorded methods with their places, as text."""
+        return f"Methods:{self.format_instrumented().partition('Methods:')[2]}"
+
+    def print_instrumented_methods(self) -> None:
+        """Print the recorded methods with their places."""
+        sys.stdout.write(f"{self.format_instrumented_methods()}\n")
+
+    def print_instrumented_components(self) -> None:
+        """Print the components with their places."""
+        sys.stdout.write(self.format_instrumented().partition("Methods:")[0])
 
 
 class TruBasicApp(TruApp):

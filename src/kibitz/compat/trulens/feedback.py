@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self
 
+from kibitz.base.errors import UsageError
 from kibitz.judging import functions
 
 
@@ -13,6 +14,29 @@ class Feedback(functions.Feedback):
     """A feedback function that is also its own stored form, as `FeedbackDefinition` is there."""
 
     __slots__ = ()
+
+    @property
+    def agg(self) -> Any:
+        """How the numbers of several calls become one: as it is called with a list of them."""
+        return self.aggregator.apply
+
+    @property
+    def implementation(self) -> dict[str, Any]:
+        """The implementation by name, as it is stored."""
+        return dict(self.definition.value["implementation"])
+
+    def model_copy(self, **options: Any) -> Self:
+        """Itself: it cannot be changed.
+
+        Raises:
+            UsageError: something is to be other; `.on(…)` and `.aggregate(…)` make another one.
+        """
+        if options.get("update"):
+            raise UsageError(
+                "a feedback function is made anew by its methods: Feedback(f, name=…).on(…).aggregate(…)",
+                field="update",
+            )
+        return self
 
     def model_dump(self, **options: Any) -> dict[str, Any]:
         """The definition as JSON; options of pydantic say nothing here."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
+from kibitz.apps.identity import APP
+from kibitz.apps.records import AppRecord
 from kibitz.asking import frames
+from kibitz.base.errors import UsageError
 from kibitz.base.records import Call
 from kibitz.judging.records import Record
 from kibitz.query import json_form
+from kibitz.query.nodes import FeedbackQuery
 from kibitz.storage.protocols import Store
 
 COLUMNS = (
@@ -27,9 +33,15 @@ COLUMNS = (
     "total_tokens",
     "total_cost",
     "cost_currency",
+    "type",
+    "app_json",
+    "record_json",
+    "cost_json",
+    "perf_json",
 )
 DEFAULT_LIMIT = 1_000
 _PORTION = 100
+_MOST = 1_000
 
 
 def records(
@@ -38,15 +50,21 @@ def records(
     """Records, newest first, with what feedback functions said; the frame, and the names of the functions.
 
     A function `f` has the columns `f`, its number, or numbers by name; `f_calls`, every call of its implementation; and
-    `f feedback cost in USD`. Where it failed or was skipped the number is missing, and `f_calls` says why.
+    `f feedback cost in USD`. Where it failed or was skipped the number is missing, and `f_calls` says why. What
+    `TruSession.add_feedback` stored is one column of its name.
     """
     rows: list[dict[str, Any]] = []
     names: dict[str, None] = {}
+    apps, said = by_ref(store, project), _said(store, project)
     wanted = islice(_roots(store, project, app_ids), offset, offset + (limit or DEFAULT_LIMIT))
     while portion := list(islice(wanted, _PORTION)):
         whole = store.evaluations.records(project, [each.id for each in portion])
         for root in portion:
-            row = _row(Record.of_calls(whole.get(root.id, [root]), root.id))
+            record = Record.of_calls(whole.get(root.id, [root]), root.id)
+            row = {**_row(record), **_json(record, apps)}
+            for name, value in said.get(f"kibitz:///{project}/call/{root.id}", {}).items():
+                names[name] = None
+                row[name] = value
             for each in store.evaluations.of_call(project, root.id):
                 names[each.name] = None
                 row[each.name] = each.output
@@ -58,7 +76,9 @@ def records(
             rows.append(row)
     columns = [*COLUMNS]
     for name in names:
-        columns += [name, f"{name}_calls", f"{name} feedback cost in USD"]
+        further = (f"{name}_calls", f"{name} feedback cost in USD")
+        # What people said has no calls and costs nothing.
+        columns += [name, *(each for each in further if any(each in row for row in rows))]
     return frames.pandas_of(rows, columns), list(names)
 
 
@@ -99,6 +119,75 @@ def _roots(store: Store, project: str, app_ids: Sequence[str] | None) -> Iterato
         if page.next_cursor is None:
             return
         asked["cursor"] = page.next_cursor
+
+
+def by_ref(store: Store, project: str) -> dict[str, dict[str, Any]]:
+    """Every version of every app of a project, by the end of its reference: name and digest."""
+    found: dict[str, dict[str, Any]] = {}
+    for newest in store.objects.list(project, "object", APP):
+        for each in store.objects.versions(project, "object", newest.name):
+            value: Any = each.value
+            if isinstance(value, dict):
+                found[f"{each.name}:{each.digest}"] = cast("dict[str, Any]", value)
+    return found
+
+
+def get_feedback_result(tru_record: AppRecord, feedback_name: str) -> Any:
+    """Every call that a feedback function made on a record of this process, as a pandas frame: arguments, `ret`,
+    metadata.
+
+    Raises:
+        UsageError: it judges this record not in this process.
+    """
+    for feedback, future in tru_record.feedback_and_future_results:
+        if feedback.name == feedback_name:
+            rows = [{**each.args, "ret": each.ret, **each.meta} for each in future.result().calls]
+            columns = list(dict.fromkeys(name for row in rows for name in row))
+            return frames.pandas_of(rows, columns)
+    known = [feedback.name for feedback, _ in tru_record.feedback_and_future_results]
+    raise UsageError(
+        f"no feedback function {feedback_name!r} judged this record in this process; there are "
+        f"{', '.join(known) or 'none: results of workers are in TruSession().get_records_and_feedback()'}",
+        field="feedback_name",
+    )
+
+
+def _said(store: Store, project: str) -> dict[str, dict[str, Any]]:
+    """What `TruSession.add_feedback` stored: by the reference of the call, the value by its name."""
+    types = {each.type for each in store.feedback.columns(project)}
+    found: dict[str, dict[str, Any]] = {}
+    for type_ in sorted(
+        each for each in types if not each.startswith(("runnable.", "annotation."))
+    ):
+        query = FeedbackQuery(project=project, type=type_, standing=True, limit=_MOST)
+        while True:
+            page = store.feedback.query(query)
+            for each in page.items:
+                payload: Any = each.payload
+                if isinstance(payload, dict) and "value" in payload:
+                    said = cast("dict[str, Any]", payload)
+                    name = str(said.get("name", each.type))
+                    # Newest first: what was said before, by another one, stands behind it.
+                    found.setdefault(each.target_ref, {}).setdefault(name, said["value"])
+            if page.next_cursor is None:
+                break
+            query = dataclasses.replace(query, cursor=page.next_cursor)
+    return found
+
+
+def _json(record: Record, apps: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    attributes: Any = record.root.attributes
+    known = cast("dict[str, Any]", attributes) if isinstance(attributes, dict) else {}
+    ref = str(known.get("app_ref", ""))
+    app = apps.get(ref.rpartition("/")[2], {})
+    written = record.to_json()
+    return {
+        "type": app.get("root_class"),
+        "app_json": json.dumps(app, ensure_ascii=False),
+        "record_json": json.dumps(written, ensure_ascii=False),
+        "cost_json": json.dumps(written["cost"], ensure_ascii=False),
+        "perf_json": json.dumps(written["perf"], ensure_ascii=False),
+    }
 
 
 def _row(record: Record) -> dict[str, Any]:

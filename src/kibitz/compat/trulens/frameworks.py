@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, cast
 
-from kibitz.compat.trulens.apps import options
+from kibitz.compat.trulens.apps import Wrapper, options
 from kibitz.judging.lenses import Lens
+
+
+@functools.cache
+def _wrapping(named: type[Any], recorder: type[Any]) -> Any:
+    """A recorder with what TruLens' wrappers can do, of their name."""
+    body = {"__doc__": named.__doc__, "select_context": named.select_context}
+    return cast("Any", type(recorder))(named.__name__, (Wrapper, recorder), body)
 
 
 class TruChain:
@@ -16,7 +24,7 @@ class TruChain:
 
         found = options(given)
         found.pop("selectors_check", None)
-        return langchain.Recorder(app, **found)
+        return _wrapping(cls, langchain.Recorder)(app, **found)
 
     @staticmethod
     def select_context(app: Any) -> Lens:
@@ -35,10 +43,12 @@ class TruLlama:
     def __new__(cls, app: Any, **given: Any) -> Any:
         from kibitz.apps import llamaindex
 
-        del app  # what runs in its blocks is recorded, whatever it is run by
         found = options(given)
         found.pop("selectors_check", None)
-        return llamaindex.Recorder(**found)
+        made = _wrapping(cls, llamaindex.Recorder)(**found)
+        # What runs in its blocks is recorded, whatever it is run by.
+        made.app = app
+        return made
 
     @staticmethod
     def select_source_nodes(app: Any = None) -> Lens:

@@ -37,7 +37,7 @@ _GROUND_TRUTH: dict[str, str] = {
     "GroundTruthAggregator": f"{_PROVIDERS}:GroundTruthAggregator",
 }
 _JUDGES: dict[str, str] = {
-    name: f"kibitz.providers:{name}"
+    name: f"{_ROOT}.judges:{name}"
     for name in ("AzureOpenAI", "Cohere", "Huggingface", "HuggingfaceLocal", "LiteLLM", "OpenAI")
 }
 _GUARDRAILS: dict[str, str] = {
@@ -56,14 +56,24 @@ _CUSTOM: dict[str, str] = {
 _VIRTUAL: dict[str, str] = {
     name: f"{_ROOT}.virtual:{name}" for name in ("TruVirtual", "VirtualApp", "VirtualRecord")
 }
-_CHAIN: dict[str, str] = {name: f"{_ROOT}.frameworks:{name}" for name in ("Langchain", "TruChain")}
-_LLAMA: dict[str, str] = {"TruLlama": f"{_ROOT}.frameworks:TruLlama"}
+_CHAIN: dict[str, str] = {
+    **{name: f"{_ROOT}.frameworks:{name}" for name in ("Langchain", "TruChain")},
+    "WithFeedbackFilterDocuments": "kibitz.apps.langchain:WithFeedbackFilterDocuments",
+}
+_LLAMA: dict[str, str] = {
+    "TruLlama": f"{_ROOT}.frameworks:TruLlama",
+    "WithFeedbackFilterNodes": "kibitz.apps.llamaindex:WithFeedbackFilterNodes",
+}
 _RAILS: dict[str, str] = {name: f"{_ROOT}.frameworks:{name}" for name in ("NeMo", "TruRails")}
 _DATA: dict[str, str] = {
     "Cost": "kibitz.judging.records:Cost",
     "Perf": "kibitz.judging.records:Perf",
     "Record": "kibitz.judging.records:Record",
     "RecordAppCall": "kibitz.judging.records:RecordCall",
+}
+
+_DASHBOARD: dict[str, str] = {
+    name: f"{_SESSION}:{name}" for name in ("run_dashboard", "stop_dashboard")
 }
 
 MODULES: Final[dict[str, dict[str, str]]] = {
@@ -113,7 +123,63 @@ MODULES: Final[dict[str, dict[str, str]]] = {
     "trulens.apps.custom": _CUSTOM,
     "trulens.apps.virtual": _VIRTUAL,
     "trulens.apps.langchain": _CHAIN,
+    "trulens.apps.langchain.guardrails": _CHAIN,
+    "trulens.apps.langchain.tru_chain": _CHAIN,
     "trulens.apps.llamaindex": _LLAMA,
+    "trulens.apps.llamaindex.guardrails": _LLAMA,
+    "trulens.apps.llamaindex.tru_llama": _LLAMA,
     "trulens.apps.nemo": _RAILS,
-    "trulens.dashboard": {"run_dashboard": f"{_SESSION}:run_dashboard"},
+    "trulens.dashboard": _DASHBOARD,
+    "trulens.dashboard.run": _DASHBOARD,
+    "trulens.dashboard.display": {"get_feedback_result": f"{_ROOT}.frames:get_feedback_result"},
+    "trulens_eval": {
+        **_TRU,
+        **_FUNCTIONS,
+        **_SELECT,
+        **_JUDGES,
+        **_BASIC,
+        **_CUSTOM,
+        **_VIRTUAL,
+        **_CHAIN,
+        **_LLAMA,
+        **_RAILS,
+        "FeedbackMode": _MODES["FeedbackMode"],
+    },
+    "trulens_eval.app": {"App": f"{_APPS}:TruApp"},
+    "trulens_eval.feedback": {**_GROUND_TRUTH, **_JUDGES, "Feedback": _FUNCTIONS["Feedback"]},
+    "trulens_eval.feedback.provider": {**_JUDGES, "Provider": _FUNCTIONS["Provider"]},
+    "trulens_eval.feedback.provider.hugs": {"Huggingface": _JUDGES["Huggingface"]},
+    "trulens_eval.feedback.provider.litellm": {"LiteLLM": _JUDGES["LiteLLM"]},
+    "trulens_eval.feedback.provider.openai": {
+        name: _JUDGES[name] for name in ("AzureOpenAI", "OpenAI")
+    },
+    "trulens_eval.guardrails": {},
+    "trulens_eval.guardrails.base": _GUARDRAILS,
+    "trulens_eval.schema": {**_SELECT, **_RESULTS, **_MODES, **_DATA},
+    "trulens_eval.schema.feedback": {**_RESULTS, **_MODES},
+    "trulens_eval.tru_basic_app": _BASIC,
+    "trulens_eval.tru_chain": _CHAIN,
+    "trulens_eval.tru_custom_app": _CUSTOM,
+    "trulens_eval.tru_llama": _LLAMA,
+    "trulens_eval.tru_virtual": _VIRTUAL,
 }
+
+INSTEAD: Final[dict[str, str]] = {
+    "Bedrock": "kibitz.providers.LiteLLM('bedrock/…') asks its models",
+    "Cortex": "kibitz.providers.LiteLLM asks hosted models",
+    "DefaultDBConnector": "a session names a data folder or a server: TruSession(data=…), TruSession(url=…)",
+    "LLMProvider": "a judge of one's own extends kibitz.base.provider.Provider, or kibitz.providers.OpenAI",
+    "Metric": "the model of 2.x; Feedback and Select do the same here",
+    "Selector": "the model of 2.x; Select.spans(kind=…) selects calls by what they are",
+    "SnowflakeFeedback": "Feedback runs in programs and in `kibitz worker`",
+    "bedrock": "kibitz.providers.LiteLLM('bedrock/…') asks its models",
+    "Langchain": "kibitz.providers.OpenAI(base_url=…) and LiteLLM ask what a LangChain model asks",
+    "benchmark": "kibitz.providers.GroundTruthAggregator measures judges against labels",
+    "cortex": "kibitz.providers.LiteLLM asks hosted models",
+    "database": "a session names a data folder or a server: TruSession(data=…), TruSession(url=…)",
+    "endpoint": "limits are arguments of a judge: OpenAI(rpm=…, tpm=…, concurrency=…, budget_usd=…)",
+    "langchain": "kibitz.providers.OpenAI(base_url=…) and LiteLLM ask what a LangChain model asks",
+    "prompts": "judges take criteria=… and additional_instructions=…",
+    "streamlit": "`kibitz serve` has the pages",
+}
+"""What to take for a name or module that is not there."""

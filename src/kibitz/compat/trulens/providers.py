@@ -17,9 +17,18 @@ class GroundTruthAgreement(ground_truth.GroundTruth):
     Args:
         ground_truth: golden responses, as `kibitz.providers.GroundTruth` takes them.
         provider: the model that `agreement_measure` asks.
+        bert_scorer: of TruLens; there is none here.
+
+    Raises:
+        UsageError: a BERT scorer is named, or the golden responses are none.
     """
 
-    def __init__(self, ground_truth: Any, provider: Any = None) -> None:
+    def __init__(self, ground_truth: Any, provider: Any = None, bert_scorer: Any = None) -> None:
+        if bert_scorer is not None:
+            raise UsageError(
+                "there is no BERT score here; similarity, chrf and rouge_l compare without a model of one's own",
+                field="bert_scorer",
+            )
         super().__init__(ground_truth)
         self._provider = provider
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import isfunction
 from typing import Any, NoReturn
 
+from kibitz.apps.records import AppRecord
 from kibitz.asking import beginning
 from kibitz.asking.judging import add_feedback
 from kibitz.asking.places import Place
 from kibitz.base.errors import KibitzError, NotFound, UsageError, class_of
-from kibitz.compat.trulens import frames
+from kibitz.compat.trulens import datasets, frames
 from kibitz.judging.functions import Feedback
 from kibitz.judging.records import Record
 from kibitz.judging.results import FeedbackResult
 from kibitz.tracing import session as sessions
 
 PROJECT = "trulens"
+GROUND_TRUTH = "kibitz.compat.trulens.providers"
 _STOP_S = 30.0
 
 
@@ -91,6 +94,24 @@ class TruSession:
 
         return virtual.TruVirtual(*args, **options)
 
+    def Chain(self, *args: Any, **options: Any) -> Any:
+        """A `TruChain`."""
+        from kibitz.compat.trulens import frameworks
+
+        return frameworks.TruChain(*args, **options)
+
+    def Llama(self, *args: Any, **options: Any) -> Any:
+        """A `TruLlama`."""
+        from kibitz.compat.trulens import frameworks
+
+        return frameworks.TruLlama(*args, **options)
+
+    def Rails(self, *args: Any, **options: Any) -> Any:
+        """`TruRails`."""
+        from kibitz.compat.trulens import frameworks
+
+        return frameworks.TruRails(*args, **options)
+
     # Results.
 
     def run_feedback_functions(
@@ -122,38 +143,56 @@ class TruSession:
         *,
         name: str | None = None,
         record_id: str | None = None,
-        result: float | None = None,
+        result: float | Mapping[str, float] | None = None,
         author: str = "",
+        **told: Any,
     ) -> str:
         """Store a number about a record, as a person would say it, and give the id of the judgement.
 
-        Its type is the name and its payload `{"value": result}`. What feedback functions say is stored by apps and
+        Its type is the name and its payload `{"value": result}`; a name that cannot be a type, as one with spaces, is
+        written with `_` for the type and kept in the payload. What feedback functions say is stored by apps and
         workers, with the version that said it.
 
         Args:
             feedback_result_or_future: a result, which is waited for.
             name: of what is said; that of the result without.
             record_id: of the record; that of the result without.
-            result: the number; that of the result without.
+            result: the number, or numbers by name; that of the result without.
             author: who says it.
+            told: further fields of TruLens' results, as `app_id`, which say nothing here.
 
         Raises:
             UsageError: there is no number, no name or no record.
             KibitzError: it was not stored; the message says why.
         """
+        del told
         given = feedback_result_or_future
         if isinstance(given, Future):
             given = given.result()
         if given is not None:
             name, record_id = name or given.name, record_id or given.record_id
-            result = given.result if result is None else result
+            result = given.output if result is None else result
         if name is None or record_id is None or result is None:
-            raise UsageError("a judgement needs name, record_id and result")
-        target = f"kibitz:///{self.project}/call/{record_id}"
+            why = (
+                ""
+                if given is None or given.reason is None
+                else f"; the result says: {given.reason}"
+            )
+            raise UsageError(f"a judgement needs name, record_id and result{why}")
+        payload: dict[str, Any] = {
+            "value": {key: float(each) for key, each in result.items()}
+            if isinstance(result, Mapping)
+            else float(result)
+        }
+        type_ = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+        if not type_[0].isalpha():
+            type_ = f"feedback_{type_}"
+        if type_ != name:
+            payload["name"] = name
         judgement = {
-            "type": name,
-            "target_ref": target,
-            "payload": {"value": float(result)},
+            "type": type_,
+            "target_ref": f"kibitz:///{self.project}/call/{record_id}",
+            "payload": payload,
             "author": author,
         }
         [outcome] = add_feedback(self.project, [judgement])
@@ -196,10 +235,9 @@ class TruSession:
         return frames.leaderboard(found, names, group_by_metadata_key)
 
     def get_apps(self) -> list[dict[str, Any]]:
-        """The JSON of every app that left a record here, newest version of each."""
+        """The JSON of every app that left a record here, each version of each name."""
         with Place(self.project).opened() as store:
-            found = store.objects.list(self.project, "object", "app")
-        return [dict(each.value) for each in found]
+            return list(frames.by_ref(store, self.project).values())
 
     def get_app(self, app_id: str) -> dict[str, Any]:
         """The JSON of one app; raises `NotFound`."""
@@ -207,6 +245,39 @@ class TruSession:
             if each.get("app_id") == app_id:
                 return each
         raise NotFound(f"project {self.project!r} has no app {app_id!r}")
+
+    def add_app(self, app: Any) -> str:
+        """The id of an app, which is stored with its first record."""
+        return str(app.app_id)
+
+    def add_record(self, record: AppRecord) -> str:
+        """The id of a record, which its app has stored when it was made."""
+        return record.record_id
+
+    def add_record_nowait(self, record: AppRecord) -> None:
+        """Nothing: its app has stored it."""
+        del record
+
+    # Ground truth, which is an object of the project.
+
+    def add_ground_truth_to_dataset(
+        self, dataset_name: str, ground_truth_df: Any, dataset_metadata: Any = None
+    ) -> str:
+        """Store golden responses under a name and give their reference; those that are there already stay.
+
+        Args:
+            dataset_name: a name of letters, digits, `_`, `.` and `-`, beginning with a letter.
+            ground_truth_df: a pandas frame, or a list of mappings, as `GroundTruthAgreement` takes it.
+            dataset_metadata: kept with them.
+
+        Raises:
+            KibitzError: they cannot be stored; the message says why.
+        """
+        return datasets.add(self.project, dataset_name, ground_truth_df, dataset_metadata)
+
+    def get_ground_truth(self, dataset_name: str) -> Any:
+        """The golden responses of a name as a pandas frame; raises `NotFound`."""
+        return datasets.get(self.project, dataset_name)
 
     # Evaluators and pages, which are processes of their own.
 
@@ -234,7 +305,9 @@ class TruSession:
             if not restart:
                 raise UsageError("an evaluator of this session runs already; restart=True")
             self.stop_evaluator()
-        allowed = [part for module in allow for part in ("--allow", module)]
+        # Golden responses under TruLens' name are a provider of this package.
+        modules = (GROUND_TRUTH, *allow)
+        allowed = [part for module in modules for part in ("--allow", module)]
         until = ["--until-idle"] if return_when_done else []
         started = self._command("worker", self.project, "--app-dir", os.getcwd(), *allowed, *until)
         if return_when_done:
@@ -281,11 +354,27 @@ class TruSession:
         """Nothing: a store is brought up to date when it is opened."""
         del options
 
+    def delete_app(self, app_id: str) -> NoReturn:
+        """Raises `UsageError`, as `reset_database` does."""
+        raise UsageError(
+            f"Kibitz throws nothing away in passing; to delete its calls: kibitz bulk delete {self.project} "
+            f"'attributes.app_id = \"{app_id}\"'"
+        )
+
     def reset_database(self) -> NoReturn:
         """Raises `UsageError`: nothing that is stored is thrown away in passing."""
         raise UsageError(
             f"Kibitz throws nothing away in passing; to delete calls say which: kibitz bulk delete {self.project} QUERY, "
             "or take another data folder"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        there = ", ".join(each for each in dir(type(self)) if not each.startswith("_"))
+        raise AttributeError(
+            f"TruSession has no {name!r} in Kibitz: its store is read with kibitz.calls({self.project!r}), and pages "
+            f"are `kibitz serve`; it has {there}"
+            if not name.startswith("__") and "project" in self.__dict__
+            else name
         )
 
     def __str__(self) -> str:
@@ -305,6 +394,13 @@ class TruSession:
 def run_dashboard(session: TruSession | None = None, **options: Any) -> subprocess.Popen[bytes]:
     """`TruSession.run_dashboard`."""
     return (session or TruSession()).run_dashboard(**options)
+
+
+def stop_dashboard(session: TruSession | None = None, **options: Any) -> None:
+    """`TruSession.stop_dashboard`."""
+    del options
+    if session is not None:
+        session.stop_dashboard()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
