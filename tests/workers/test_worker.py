@@ -22,7 +22,7 @@ from kibitz.workers import backoff, claiming, definitions
 from kibitz.workers.claiming import Options
 from kibitz.workers.worker import Worker
 
-IDLE = Options(until="idle", timeout_s=10.0, lease_s=5.0)
+IDLE = Options(until="idle", timeout_s=10.0, lease_s=5.0, patience_s=0.3)
 
 
 @pytest.fixture(name="store", params=["folder", "server"])
@@ -245,6 +245,52 @@ def test_a_definition_that_may_not_be_imported_fails_with_what_to_do_and_others_
     [reason] = {each.reason for each in working.evaluations(store, name="sum_of_letters")}
     assert "--allow" in reason
     assert {each.attempts for each in working.evaluations(store)} == {1}
+
+
+def test_workers_that_may_import_different_modules_do_each_its_own(store):
+    working.add_calls(store, ["because"] * 300)
+    refs = working.define(
+        store, working.feedback(worker_judges.length), working.feedback(sum_of_letters)
+    )
+    working.want(store, refs)
+    # Nobody is given up while this takes.
+    options = replace(IDLE, patience_s=working.TIMEOUT_S)
+    workers = [
+        Worker(store, options, load=definitions.loading((module,)))
+        for module in ("worker_judges", sum_of_letters.__module__)
+    ]
+
+    threads = [threading.Thread(target=each.run) for each in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(working.TIMEOUT_S)
+
+    assert working.statuses(store) == {"done": 600}
+    assert [each.tallies.total.done for each in workers] == [300, 300]
+    assert {each.attempts for each in working.evaluations(store)} == {1}
+    assert working.each_once(store)
+
+
+def test_what_nobody_may_import_fails_though_others_are_busy_for_long(folder_store):
+    working.add_calls(folder_store, ["because"])
+    refs = working.define(
+        folder_store, working.feedback(worker_judges.length), working.feedback(sum_of_letters)
+    )
+    working.want(folder_store, refs[:1])
+    # Somebody else who is at work, and never comes to the other.
+    assert folder_store.evaluations.claim("another", limit=1, lease_s=600)
+    working.want(folder_store, refs[1:])
+    worker = Worker(
+        folder_store,
+        replace(IDLE, patience_s=0.001),
+        load=definitions.loading(("worker_judges",)),
+        tell=lambda told: worker.stop() if told.event == "failed" else None,
+    )
+    worker.run()
+
+    assert working.statuses(folder_store) == {"running": 1, "failed": 1}
+    assert "--allow" in _only(folder_store, status=["failed"]).reason
 
 
 def sum_of_letters(text: str) -> float:

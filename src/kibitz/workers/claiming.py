@@ -15,6 +15,7 @@ from kibitz.workers import outcomes
 from kibitz.workers.board import Board
 from kibitz.workers.definitions import Definitions
 from kibitz.workers.lanes import Job
+from kibitz.workers.leavings import Leavings
 from kibitz.workers.threads import Sink
 
 Until = Literal["stopped", "idle", "once"]
@@ -39,6 +40,8 @@ class Options:
     max_attempts: int = 5
     timeout_s: float = 120.0
     """For one evaluation; 0 for none."""
+    patience_s: float = 5.0
+    """How long what cannot be imported here is left to other workers, where none of them begins any."""
     grace_s: float = 20.0
     """How long what goes on may take to end when the worker is stopped."""
 
@@ -66,6 +69,9 @@ class Claimer:
         self._name = name
         self._options = options
         self._make_record = make_record
+        # Once is now: there is no time to see whether anybody comes.
+        patience_s = 0.0 if options.until == "once" else options.patience_s
+        self._leavings = Leavings(evaluations, board.held, patience_s=patience_s)
         self.projects: set[str] = set()
         """Of which something was claimed."""
 
@@ -76,24 +82,40 @@ class Claimer:
             KibitzError: the store cannot be asked now; what was claimed is given back.
         """
         options = self._options
-        full = self._board.full()
+        self._leavings.look()
         claims = self._evaluations.claim(
             self._name,
             limit=options.batch,
             lease_s=options.lease_s,
             projects=options.projects or None,
             max_attempts=options.max_attempts,
-            except_definitions=full,
+            except_definitions=[*self._board.full(), *self._leavings.refs],
         )
+        self._leavings.claimed({claim.definition_ref for claim in claims})
         waiting = {claim.run_id: claim for claim in self._without_suspects(claims)}
-        kept = len(waiting)
+        took = len(waiting)
         try:
+            self._leave(waiting)
             self._load(waiting)
         except KibitzError:
             self._board.held.forget(waiting)
             self._evaluations.release(list(waiting))
             raise
-        return kept
+        # What was left to others counts as well: there may be more behind it, of which nothing is left from now on.
+        return took
+
+    def _leave(self, waiting: dict[str, Claim]) -> None:
+        """Give back what cannot be imported here and may be elsewhere."""
+        given_back = [
+            claim.run_id
+            for claim in waiting.values()
+            if self._definitions.get(claim.definition_ref).elsewhere
+            and self._leavings.leave(claim.definition_ref, claim.project)
+        ]
+        if given_back:
+            self._evaluations.release(given_back)
+            for run_id in given_back:
+                del waiting[run_id]
 
     def release(self, jobs: Sequence[Job]) -> None:
         """Give back what was not begun."""

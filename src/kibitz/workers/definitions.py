@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from kibitz.base import refs
-from kibitz.base.errors import KibitzError, NotFound, RefError, UsageError
+from kibitz.base.errors import KibitzError, NotFound, NotImportable, RefError, UsageError
 from kibitz.base.evaluations import DEFINITION, EvaluationPart
 from kibitz.base.specifications import TYPE_KEY
 from kibitz.storage.protocols import ObjectReader
@@ -48,6 +48,8 @@ class Loaded:
     """Why there is none, in a sentence."""
     error: str | None = None
     """The traceback, where something was raised that is none of ours."""
+    elsewhere: bool = False
+    """Whether another process may have what is missing here: a module, or the leave to import it."""
 
 
 class _Nobody:
@@ -98,6 +100,8 @@ class Definitions:
             return Loaded(ref, name, _NOBODY, f"{ref} is no feedback definition")
         try:
             return Loaded(ref, name, self._load(cast("dict[str, Any]", value)))
+        except NotImportable as error:
+            return Loaded(ref, name, _NOBODY, error.message, elsewhere="module" in error.facts)
         except KibitzError as error:
             return Loaded(ref, name, _NOBODY, error.message)
         except Exception as error:  # noqa: BLE001  around a user's module, which may raise anything when imported

@@ -55,6 +55,11 @@ class Held:
         with self._lock:
             return not self._held
 
+    def of_project(self, project: str) -> int:
+        """How many of the runs are of a project."""
+        with self._lock:
+            return sum(job.claim.project == project for job in self._held.values())
+
     def attempts(self) -> Counter[int]:
         """How many of the runs have which attempt."""
         with self._lock:
