@@ -22,6 +22,8 @@ EvaluationStatus = Literal["none", "running", "done", "failed", "skipped"]
 Outcome = Literal["done", "failed", "skipped"]
 DEFINITION = "feedback_definition"
 """The `$type` of a definition among the objects of a project."""
+JUDGED_BY = "judged_by"
+"""The attribute of calls that feedback functions made: the ids of the definitions they were made for, outermost first."""
 MAX_RECORD_CALLS = 50_000
 """Of one record, as many as of a trace. Of a larger one a store gives one call more, so that whoever has it knows."""
 

@@ -195,6 +195,10 @@ class Feedback(Composition):
         for argument in overrides:
             self._known.check(argument)
         run = running.Run(self._planned(), _record_id(record), self.definition.id)
+        if isinstance(record, Record) and self.definition.id in record.judged_by:
+            return run, run.skipped(
+                f"the call was made while {self.name} judged another; it does not judge its own calls"
+            )
         return run, run.begin(_source(app, record, source_data), overrides)
 
     def _planned(self) -> running.Plan:

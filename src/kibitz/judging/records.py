@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from kibitz.base import jsonable, refs
 from kibitz.base.errors import UsageError
-from kibitz.base.evaluations import MAX_RECORD_CALLS
+from kibitz.base.evaluations import JUDGED_BY, MAX_RECORD_CALLS
 from kibitz.base.lazily import Once
 from kibitz.base.records import Call, ExceptionInfo
 from kibitz.judging import main_values
@@ -369,6 +369,12 @@ class Record:
             return str(given)
         content = msgspec.json.encode([self.app_name, self.app_version])
         return f"app_{refs.digest(content)}"
+
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Where feedback functions made the root call while they ran: the ids of their definitions, outermost first."""
+        said = self._attribute(JUDGED_BY)
+        return tuple(map(str, cast("list[Any]", said))) if isinstance(said, list) else ()
 
     @property
     def tags(self) -> Any:

@@ -104,7 +104,7 @@ class Run:
                 if "cut" in missing.facts:
                     # Whether it was there nobody knows.
                     return self._missing(missing)
-                return self._over(_SKIPPED, f"it is to run only if this exists: {missing}")
+                return self.skipped(f"it is to run only if this exists: {missing}")
             needed = [name for name in plan.missing if name not in overrides]
             if needed:
                 return self._over(
@@ -310,6 +310,10 @@ class Run:
                 "%s is skipped on %s: %s", self.plan.name, self._record_id, missing.message
             )
         return self._over(_SKIPPED, missing.message)
+
+    def skipped(self, reason: str) -> FeedbackResult:
+        """The result where nothing is to be judged."""
+        return self._over(_SKIPPED, reason)
 
     def _over(
         self,

@@ -113,9 +113,9 @@ class Definitions:
 
 def loading(allow: Sequence[str]) -> Load:
     """Loads definitions whose implementations are in these modules, or in those that are always allowed."""
-    from kibitz.judging.functions import Feedback
+    from kibitz.workers.judging import Judging
 
     def load(value: dict[str, Any]) -> Judge:
-        return Feedback.load(value, allow=allow)
+        return Judging.load(value, allow=allow)
 
     return load
