@@ -53,7 +53,7 @@ def find(data: str | None = None, url: str | None = None) -> Source:
         SettingsError: the environment has a setting that cannot be used.
     """
     if data is not None and url is not None:
-        raise UsageError(f"give either --data {data} or --url {url}, not both")
+        raise UsageError(f"name either the data folder {data!r} or the server {url!r}, not both")
     found = settings.load(TracingSettings, os.environ, {"data": data, "url": url})
     return Source(Path(found.data), None if data is not None else found.url, found)
 

@@ -105,16 +105,14 @@ def calls(
         saved = None if view is None else opened.views.get(project, view)
         spelled = [_in_full(opened, project, each) for each in _spelled(columns, saved)]
         shown = [tables.parse_column(each) for each in spelled]
-        query = json_form.parse_query(
-            {
-                "project": project,
-                "filter": _filter(conditions),
-                "query": parse_where(where) if where is not None else None,
-                "sort": [key for each in sort for key in _keys(opened, project, each)],
-                "columns": sorted(ALL_COLUMNS if whole else tables.needed(shown)),
-            }
-        )
-        query = text_form.combined(query, parsed)
+        asked = {
+            "project": project,
+            "filter": _filter(conditions),
+            "query": parse_where(where) if where is not None else None,
+            "sort": [key for each in sort for key in _keys(opened, project, each)],
+            "columns": sorted(ALL_COLUMNS if whole else tables.needed(shown)),
+        }
+        query = text_form.combined(json_form.parse_query(asked), parsed)
         if saved is not None:
             query, parsed = _viewed(opened, query, parsed, saved)
         if count:
@@ -126,12 +124,7 @@ def calls(
             for call in found:
                 click.echo(_line(call, None if whole else spelled))
             return
-        listed = list(found)
-        tables.write(listed, spelled)
-        if not listed:
-            click.echo("No calls match.", err=True)
-        elif len(listed) == limit != parsed.limit and sys.stdout.isatty():
-            click.echo(f"The first {limit}; give --limit or --all for more.", err=True)
+        _write_table(list(found), spelled, None if limit == parsed.limit else limit)
 
 
 def pages(opened: sources.Reader, query: CallQuery, limit: int | None) -> Iterator[Call]:
@@ -278,6 +271,15 @@ def _write_count(opened: sources.Reader, query: CallQuery, *, as_json: bool) -> 
         tables.write_json([counted])
     else:
         click.echo(f"{counted.count}" if counted.exact else f"{counted.count} or more")
+
+
+def _write_table(listed: list[Call], spelled: Sequence[str], limit: int | None) -> None:
+    """A table, and on a terminal whether it ends at a limit that the query does not have itself."""
+    tables.write(listed, spelled)
+    if not listed:
+        click.echo("No calls match.", err=True)
+    elif len(listed) == limit and sys.stdout.isatty():
+        click.echo(f"The first {limit}; give --limit or --all for more.", err=True)
 
 
 def _line(call: Call, spelled: Sequence[str] | None) -> str:

@@ -109,14 +109,10 @@ def stats(
     if over == "calls" and (type_ is not None or author is not None or every):
         raise UsageError("--type, --author and --every choose feedback; give --over feedback too")
     project, text = sources.project_and_query(project, text)
-    bounds = {
-        name: clock.to_us(moments.parse(given))
-        for name, given in (("since", since), ("until", until))
-        if given is not None
-    }
     with sources.reader(sources.find(data, url)) as opened:
         project = sources.project_of(opened, project)
         types = _types(opened, project)
+        bounds = _bounds(since=since, until=until)
         query = aggregation_json.build(
             project=project,
             over=over,
@@ -134,7 +130,7 @@ def stats(
         )
         found = opened.calls.aggregate(query)
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        tables.write_json([found])
     elif as_csv:
         click.echo(_csv(query, found), nl=False)
     else:
@@ -289,6 +285,13 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _bounds(**given: str | None) -> dict[str, int]:
+    """Times that are given, in µs."""
+    return {
+        name: clock.to_us(moments.parse(text)) for name, text in given.items() if text is not None
+    }
 
 
 def _condition(text: str | None, types: Sequence[str], bounds: dict[str, int]) -> Node | None:

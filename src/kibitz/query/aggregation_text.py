@@ -392,16 +392,7 @@ class _Parser:
             )
 
     def _placed(self, token: Token, read: Callable[[], _T]) -> _T:
-        try:
-            return read()
-        except QueryError as error:
-            at = error.facts.get("at")
-            raise text_tokens.mistake(
-                self._text,
-                at if isinstance(at, int) else token.at,
-                error.message,
-                error.facts.get("suggestion"),
-            ) from error
+        return text_tokens.placed(self._text, token, read)
 
     def _unknown(self, token: Token, noun: str, known: Sequence[str]) -> QueryError:
         word = token.text.lower()

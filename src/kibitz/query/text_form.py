@@ -209,17 +209,7 @@ class _Cursor:
             raise self._wrong(token, ("and", "or"), "here comes ), and or or")
 
     def _placed(self, token: Token, read: Callable[[], _T]) -> _T:
-        """What is read from a token; its mistakes with text and caret."""
-        try:
-            return read()
-        except QueryError as error:
-            at = error.facts.get("at")
-            raise text_tokens.mistake(
-                self._text,
-                at if isinstance(at, int) else token.at,
-                error.message,
-                error.facts.get("suggestion"),
-            ) from error
+        return text_tokens.placed(self._text, token, read)
 
     def _wrong(self, token: Token, known: tuple[str, ...], says: str) -> QueryError:
         """What to say of a token that stands where others are known."""

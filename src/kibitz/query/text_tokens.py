@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from kibitz.base.errors import QueryError
 
+_T = TypeVar("_T")
 MAX_CHARACTERS = 20_000
 """Of a whole query as text."""
 
@@ -107,6 +108,16 @@ def mistake(text: str, at: int, says: str, suggestion: str | None = None) -> Que
         suggestion=suggestion,
         says=says,
     )
+
+
+def placed(text: str, token: Token, read: Callable[[], _T]) -> _T:
+    """What is read from a token of a text; its mistakes with the text and a caret."""
+    try:
+        return read()
+    except QueryError as error:
+        at = error.facts.get("at")
+        where = at if isinstance(at, int) else token.at
+        raise mistake(text, where, error.message, error.facts.get("suggestion")) from error
 
 
 def quote(text: str) -> str:
