@@ -298,6 +298,7 @@ def test_evaluations_and_rules_come_along(
     assert "5 calls, 1 feedback, 6 evaluations and 2 rules of" in done.stdout
     assert (back.exit_code, back.stderr) == (0, "")
     assert "6 evaluations, 2 rules" in back.stdout
+    assert "3 of the evaluations are to be done" in back.stdout
     assert f"kibitz rules resume nightly --project {carried.PROJECT} lets it" in back.stdout
     store = sqlite.open_store(copy)
     rules = store.rules.list(carried.PROJECT)

@@ -236,3 +236,17 @@ def test_rules_that_were_active_are_where_that_is_asked_for(run: Run, tmp_path: 
     assert "rest" not in done.stdout
     listed = run("rules", "list", "--json", "--data", str(tmp_path / "here")).stdout.splitlines()
     assert [json.loads(each)["active"] for each in listed] == [True, False]
+
+
+def test_a_wanted_evaluation_that_is_refused_is_not_said_to_be_done(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "wanted.jsonl"
+    ref = f"kibitz:///acme/object/never_published:{'0' * 40}"
+    evaluation = {"id": "e1", "definition_ref": ref, "call_id": "c1", "status": "none"}
+    file.write_text(jsonl({"evaluation": evaluation}))
+
+    refused = run("import", str(file), "--project", "acme", "--data", str(tmp_path / "d"), "--json")
+
+    said = json.loads(refused.stdout)
+    assert (said["rejected"], said["evaluations"], said["wanted"]) == (1, 0, 0)

@@ -73,6 +73,8 @@ class Summary:
     objects: int = 0
     files: int = 0
     evaluations: int = 0
+    wanted: int = 0
+    """Those of the evaluations that nobody has done yet: a worker that runs here does them."""
     rules: int = 0
     resting: list[Resting] = field(default_factory=list[Resting])
     """Those of the rules that judge nothing until they are resumed."""
@@ -278,9 +280,11 @@ class Importer:
             "file": files,
             "evaluation": wanted,
         }
+        self._summary.wanted += sum(part.status == "none" for _, part in wanted)
         for rejection in receipt.rejected:
-            line, _ = sent[rejection.kind][rejection.index]
+            line, record = sent[rejection.kind][rejection.index]
             self._reject(line, rejection.code, rejection.message)
+            self._summary.wanted -= isinstance(record, EvaluationPart) and record.status == "none"
         # Last: a rule names definitions, and is about calls that end after it.
         for line in pending:
             if isinstance(line.record, RulePart):
@@ -389,6 +393,10 @@ def _tell(summary: Summary, source: sources.Source, as_json: bool) -> None:
     rejected = f"; {summary.rejected:,} lines were not taken" if summary.rejected else ""
     into = f" into {', '.join(summary.projects)}" if summary.projects else ""
     click.echo(f"Imported {stored}{into} at {source}{rejected}.")
+    if summary.wanted:
+        click.echo(
+            f"{summary.wanted:,} of the evaluations are to be done; kibitz worker does them."
+        )
     if summary.resting:
         _tell_resting(summary.resting)
 
