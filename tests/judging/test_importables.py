@@ -134,6 +134,50 @@ def test_what_is_defined_in_a_program_or_notebook_says_so(tmp_path: Path) -> Non
     assert all("put it into a module that can be imported" in line for line in lines)
 
 
+def _holding(held: Any, *, default: Any = None) -> Any:
+    def judge(text: str, *, limit: Any = default) -> float:
+        return float(text in held)
+
+    return judge
+
+
+class _Above:
+    def __init__(self, bound: Any) -> None:
+        self.bound = bound
+        self._cache = object()
+
+    def __call__(self, text: str) -> float:
+        return float(len(text) > self.bound)
+
+    def rate(self, text: str) -> float:
+        return self(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "equal", "other"),
+    [
+        (_holding({"a": 1, "b": [2]}), _holding({"b": [2], "a": 1}), _holding({"a": 1, "b": [3]})),
+        (_holding({"x", "y", "z"}), _holding({"z", "y", "x"}), _holding({"x", "y"})),
+        (_holding(1, default=0.5), _holding(1, default=0.5), _holding(1, default=0.6)),
+        (_holding(_holding(1)), _holding(_holding(1)), _holding(_holding(2))),
+        (_Above(1), _Above(1), _Above(2)),
+        (_Above(1).rate, _Above(1).rate, _Above(2).rate),
+        (functools.partial(min, key={"a": 1}), functools.partial(min, key={"a": 1}), functools.partial(min, key={"a": 2})),
+    ],
+    ids=["mapping", "set", "default", "function", "object", "method", "partial"],
+)  # fmt: skip
+def test_what_a_nameless_function_holds_is_its_identity(one: Any, equal: Any, other: Any) -> None:
+    assert importables.describe(one) == importables.describe(equal)
+    assert importables.describe(one) != importables.describe(other)
+
+
+def test_a_function_that_holds_itself_has_an_identity() -> None:
+    def judge(text: str) -> float:
+        return judge(text)
+
+    assert importables.describe(judge) == importables.describe(judge)
+
+
 def test_what_has_no_name_has_an_identity_that_follows_its_code() -> None:
     def made(factor: float) -> Any:
         return lambda text: len(text) * factor

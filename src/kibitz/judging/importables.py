@@ -77,6 +77,8 @@ _CHOSEN: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
 }
+_MAX_INSIDE: Final = 8
+"""How deep what a nameless function holds is looked into, for its identity."""
 _MODULE_ADVICE = (
     "put it into a module that can be imported, for example judges.py, and import it from there"
 )
@@ -388,6 +390,9 @@ def _shape(func: Any) -> dict[str, Any]:
     name = getattr(inner, "__name__", None) or type(inner).__name__
     said: dict[str, Any] = {"module": getattr(inner, "__module__", None), "name": str(name)}
     owner = getattr(inner, "__self__", None)
+    if owner is None and not isinstance(inner, FunctionType | type):
+        # What is called is an object, by its class.
+        owner = inner
     if owner is not None and not inspect.ismodule(owner):
         said["class"] = (owner if inspect.isclass(owner) else type(owner)).__qualname__
         if isinstance(owner, Provider):
@@ -395,12 +400,13 @@ def _shape(func: Any) -> dict[str, Any]:
                 each: value if is_json(value) else type(value).__qualname__
                 for each, value in owner.parameters().items()
             }
-    code = getattr(inner, "__code__", None) or getattr(
-        getattr(inner, "__func__", None), "__code__", None
-    )
-    if isinstance(code, CodeType):
-        seen = [_code(code), _values(getattr(inner, "__defaults__", None)), _cells(inner)]
-        said["code"] = refs.digest(msgspec.json.encode(seen))
+        elif not inspect.isclass(owner) and (state := _state(owner)):
+            said["state"] = refs.digest(msgspec.json.encode(_value(state)))
+    function = getattr(inner, "__func__", inner)
+    if not isinstance(function, FunctionType):
+        function = getattr(cast("type[Any]", type(inner)), "__call__", None)  # noqa: B004 what it is matters, not that it is
+    if isinstance(function, FunctionType):
+        said["code"] = refs.digest(msgspec.json.encode(_function(function, 0)))
     if isinstance(func, functools.partial):
         partial = cast("functools.partial[Any]", func)
         said["given"] = [
@@ -415,32 +421,58 @@ def _code(code: CodeType) -> list[Any]:
     return [code.co_code.hex(), [_value(each) for each in code.co_consts], list(code.co_names)]
 
 
-def _cells(func: Any) -> list[Any]:
-    cells = getattr(func, "__closure__", None) or ()
+def _state(owner: object) -> dict[str, Any]:
+    """The attributes that say what an object is; those of its own, as caches are, may change while it judges."""
+    held: dict[str, Any] = getattr(owner, "__dict__", {})
+    return {name: value for name, value in held.items() if not name.startswith("_")}
+
+
+def _function(func: FunctionType, depth: int) -> list[Any]:
+    """What a function does: its code, its defaults, and what it took from around it."""
+    said = [_code(func.__code__), _values(func.__defaults__, depth), _cells(func, depth)]
+    if func.__kwdefaults__:
+        said.append(_value(func.__kwdefaults__, depth))
+    return said
+
+
+def _cells(func: FunctionType, depth: int) -> list[Any]:
     found: list[Any] = []
-    for cell in cells:
+    for cell in func.__closure__ or ():
         try:
-            found.append(_value(cell.cell_contents))
+            found.append(_value(cell.cell_contents, depth))
         except ValueError:
             # A cell that nothing has been put into yet.
             found.append(None)
     return found
 
 
-def _values(values: Any) -> list[Any]:
-    return [_value(each) for each in values or ()]
+def _values(values: Any, depth: int = 0) -> list[Any]:
+    return [_value(each, depth) for each in values or ()]
 
 
-def _value(value: Any) -> Any:
-    """A constant with its type, so that 1, 1.0, true and "1" differ; of other things only the class."""
+def _value(value: Any, depth: int = 0) -> Any:
+    """A constant with its type, so that 1, 1.0, true and "1" differ; of things that say no more only the class."""
     if isinstance(value, CodeType):
         return _code(value)
-    if isinstance(value, tuple | list):
-        return ["list", _values(cast("list[Any]", value))]
-    if isinstance(value, frozenset | set):
-        return ["set", sorted(repr(each) for each in cast("frozenset[Any]", value))]
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return [type(value).__name__, repr(value)]
+    if depth < _MAX_INSIDE:
+        # What is taken from around a function may lead back to it.
+        inside = depth + 1
+        if isinstance(value, tuple | list):
+            return ["list", _values(cast("list[Any]", value), inside)]
+        if isinstance(value, frozenset | set):
+            return ["set", sorted(str(each) for each in _values(value, inside))]
+        if isinstance(value, dict):
+            named = cast("dict[Any, Any]", value).items()
+            return [
+                "dict",
+                sorted(
+                    ([str(_value(name)), _value(each, inside)] for name, each in named), key=str
+                ),
+            ]
+        if isinstance(value, FunctionType):
+            return ["function", _function(value, inside)]
     return [type(value).__qualname__]
 
 
