@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import worker_judges
 import working
 
 from kibitz.base import clock
-from kibitz.base.errors import Unavailable
+from kibitz.base.errors import QueryTimeout, Unavailable
 from kibitz.base.evaluations import NewRule
 from kibitz.base.records import Batch, CallPart
 from kibitz.client.http import Connection
@@ -18,7 +19,7 @@ from kibitz.client.reading import RemoteStore
 from kibitz.judging.select import Select
 from kibitz.storage import sqlite
 from kibitz.testing.serving import server
-from kibitz.workers import backoff, claiming, definitions
+from kibitz.workers import backoff, claiming, definitions, portions
 from kibitz.workers.claiming import Options
 from kibitz.workers.worker import Worker
 
@@ -499,6 +500,70 @@ class _with:
 
     def __getattr__(self, name):
         return getattr(self._store, name)
+
+
+class _Reading:
+    """The evaluations of a store of which not every record can be read in time."""
+
+    def __init__(self, store, at_most, never=()):
+        self._evaluations = store.evaluations
+        self._at_most = at_most
+        self._never = set(never)
+        self.asked = []
+
+    def __getattr__(self, name):
+        return getattr(self._evaluations, name)
+
+    def records(self, project, call_ids):
+        self.asked.append(len(call_ids))
+        if len(call_ids) > self._at_most or self._never & set(call_ids):
+            raise QueryTimeout("the query took longer than 10 s", limit_s=10.0)
+        return self._evaluations.records(project, call_ids)
+
+
+def test_records_that_take_too_long_together_are_read_in_smaller_portions(folder_store):
+    working.add_calls(folder_store, ["because"] * 30)
+    working.want(folder_store, working.define(folder_store, working.feedback(worker_judges.length)))
+    reading = _Reading(folder_store, 3, never=["c7"])
+
+    _run(_with(folder_store, reading), replace(IDLE, max_attempts=1))
+
+    assert working.statuses(folder_store) == {"done": 29, "failed": 1}
+    failed = _only(folder_store, status=["failed"])
+    assert failed.call_id == "c7"
+    assert failed.reason.startswith("the record cannot be read: the query took longer than 10 s")
+    assert working.each_once(folder_store)
+
+
+def test_large_records_are_read_a_few_at_once_and_kept_within_bounds(folder_store, monkeypatch):
+    monkeypatch.setattr(portions, "PORTION_BYTES", 20_000)
+    monkeypatch.setattr(claiming, "BYTES_AHEAD", 60_000)
+    working.add_calls(folder_store, ["x" * 9_000] * 40)
+    refs = working.define(
+        folder_store,
+        working.feedback(worker_judges.length),
+        working.feedback(worker_judges.awaited),
+    )
+    working.want(folder_store, refs)
+    reading = _Reading(folder_store, 100)
+    loaded = []
+    made = claiming.usual_record()
+
+    def make(calls, root):
+        record = made(calls, root)
+        loaded.append(weakref.ref(record))
+        alive.append(sum(each() is not None for each in loaded))
+        return record
+
+    alive = []
+    load = definitions.loading(("worker_judges",))
+    Worker(_with(folder_store, reading), IDLE, load=load, make_record=make).run()
+
+    assert working.statuses(folder_store) == {"done": 80}
+    assert {each.attempts for each in working.evaluations(folder_store)} == {1}
+    assert max(reading.asked[1:]) <= 2
+    # What fits, and a portion more; the first portion is read before anything is known of sizes.
+    assert max(alive) <= 20
 
 
 def test_a_worker_that_is_stopped_gives_back_what_it_has_not_begun(folder_store):

@@ -16,13 +16,15 @@ from kibitz.workers.board import Board
 from kibitz.workers.definitions import Definitions
 from kibitz.workers.lanes import Job
 from kibitz.workers.leavings import Leavings
+from kibitz.workers.portions import Portion, Portions
 from kibitz.workers.threads import Sink
 
 Until = Literal["stopped", "idle", "once"]
 """Whether a worker goes on for ever, until nothing is wanted any longer, or until what is due now is done."""
 MakeRecord = Callable[[Sequence[Call], str], Any]
 """Makes a record of its calls and the id of the root."""
-RECORDS_AT_ONCE = 100
+BYTES_AHEAD = 64 << 20
+"""Of records that a worker has in memory, as JSON; what is beyond is given back until there is room again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class Claimer:
         self._name = name
         self._options = options
         self._make_record = make_record
+        self._portions = Portions(evaluations)
         # Once is now: there is no time to see whether anybody comes.
         patience_s = 0.0 if options.until == "once" else options.patience_s
         self._leavings = Leavings(evaluations, board.held, patience_s=patience_s)
@@ -175,21 +178,35 @@ class Claimer:
                 calls = by_project.setdefault(claim.project, {})
                 calls.setdefault(claim.call_id, []).append(job)
         for project, by_call in by_project.items():
-            call_ids = list(by_call)
-            for first in range(0, len(call_ids), RECORDS_AT_ONCE):
-                asked = call_ids[first : first + RECORDS_AT_ONCE]
-                found = self._evaluations.records(project, asked)
+            for portion in self._portions.read(project, list(by_call)):
                 ready: list[Job] = []
-                for call_id in asked:
-                    ready += self._with_record(waiting, by_call[call_id], found.get(call_id))
+                for call_id in portion.asked:
+                    ready += self._with_record(waiting, by_call[call_id], portion)
                 if ready:
                     self._begin(ready)
+                if not self.has_room:
+                    self._board.held.forget(waiting)
+                    self._evaluations.release(list(waiting))
+                    return
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is memory for further records."""
+        return self._board.held.bytes < BYTES_AHEAD
 
     def _with_record(
-        self, waiting: dict[str, Claim], jobs: list[Job], calls: list[Call] | None
+        self, waiting: dict[str, Claim], jobs: list[Job], portion: Portion
     ) -> list[Job]:
         """Those of the runs of a record that can be begun."""
         call_id = jobs[0].claim.call_id
+        calls = portion.found.get(call_id)
+        if portion.error is not None:
+            for job in jobs:
+                reason = f"the record cannot be read: {portion.error.message}"
+                said = outcomes.of_reason(job.claim, "failed", reason)
+                attempts = self._options.max_attempts
+                self._say(waiting, job, outcomes.again(job.claim, said.part, max_attempts=attempts))
+            return []
         if not calls:
             reason = f"the record is gone: call {call_id} was deleted before it was evaluated"
             for job in jobs:
@@ -204,6 +221,7 @@ class Claimer:
         for job in jobs:
             job.record = record
             del waiting[job.claim.run_id]
+        self._board.held.weigh(jobs, portion.sizes.get(call_id, 0))
         return jobs
 
     def _say(self, waiting: dict[str, Claim], job: Job, outcome: RunOutcome) -> None:

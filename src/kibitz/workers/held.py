@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kibitz.workers.lanes import Job
 
@@ -20,11 +20,26 @@ class Held:
         self._open: dict[str, Job] = {}
         """Of these, what has no outcome yet."""
         self._failed_here: set[str] = set()
+        self._bytes = 0
 
     def add(self, job: Job) -> None:
         """Know a run as claimed, before anything is done with it."""
         with self._lock:
             self._held[job.claim.run_id] = self._open[job.claim.run_id] = job
+
+    def weigh(self, jobs: Sequence[Job], size: int) -> None:
+        """Know how many bytes the record of these runs takes."""
+        share = size // len(jobs)
+        with self._lock:
+            for job in jobs:
+                if job.claim.run_id in self._held:
+                    job.bytes = share
+                    self._bytes += share
+
+    @property
+    def bytes(self) -> int:
+        """What the records of all take, as JSON, about."""
+        return self._bytes
 
     def settle(self, job: Job) -> bool:
         """Whether this outcome of a run counts: the first does, and none where the run was lost or given back."""
@@ -35,7 +50,8 @@ class Held:
         """These are this worker's no longer: stored, given back, or gone to somebody else."""
         with self._lock:
             for run_id in run_ids:
-                self._held.pop(run_id, None)
+                job = self._held.pop(run_id, None)
+                self._bytes -= job.bytes if job is not None else 0
                 self._open.pop(run_id, None)
 
     @property

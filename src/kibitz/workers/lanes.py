@@ -36,13 +36,15 @@ _STREAK_AGAIN = 50
 class Job:
     """A claimed run with what it judges."""
 
-    __slots__ = ("begun_ns", "claim", "lane", "record")
+    __slots__ = ("begun_ns", "bytes", "claim", "lane", "record")
 
     def __init__(self, claim: Claim, lane: Lane, record: Any) -> None:
         self.claim = claim
         self.lane = lane
         self.record = record
         self.begun_ns = 0
+        self.bytes = 0
+        """What of its record is this run's share."""
 
 
 class Lane:

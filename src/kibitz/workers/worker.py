@@ -165,6 +165,8 @@ class Worker:
 
     def _has_room(self) -> bool:
         batch = self._options.batch
+        if not self._claimer.has_room:
+            return False
         return self._board.quick_waiting() < batch and self._finisher.waiting < 4 * batch
 
     def _begin(self, jobs: list[Job]) -> None:
