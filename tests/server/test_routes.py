@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -443,6 +444,9 @@ def test_the_description_has_every_route_with_what_goes_in_and_out(url: str):
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             names.add(operation["operationId"])
+            given = [each["name"] for each in operation.get("parameters", [])]
+            in_path = re.findall(r"\{(\w+)\}", path)
+            assert [each for each in given if each in in_path] == in_path
             assert operation["summary"].endswith((".", "order"))
             assert ("requestBody" in operation) == (method in ("post", "put")), path
             assert "default" in operation["responses"]

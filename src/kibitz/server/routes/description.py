@@ -81,6 +81,10 @@ def document(described: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
                     "required": True,
                     "content": {wire.MEDIA_TYPE: {"schema": schema_of[kind]}},
                 }
+            # Litestar gives those of a path in the order of a set, another in each process.
+            parameters = cast("list[dict[str, Any]]", operation.get("parameters", []))
+            places = {each["name"]: path.find(f"{{{each['name']}}}") for each in parameters}
+            parameters.sort(key=lambda each, places=places: places[each["name"]])
             operation["responses"].pop("400", None)
             operation["responses"]["default"] = failure
     return document
