@@ -1,7 +1,7 @@
 """Watching: saying once what is to be judged from now on, and of the past; workers do it.
 
-watching = kibitz.watch("answer", [grounded, short], sample=0.2, backfill=True)
-watching.wait()
+    watching = kibitz.watch("answer", [grounded, short], sample=0.2, backfill=True)
+    watching.wait()
 """
 
 from __future__ import annotations
