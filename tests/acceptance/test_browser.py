@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 import kibitz
 from kibitz.base import clock, ids, refs
@@ -294,9 +294,20 @@ def test_live_list_shows_a_new_call_and_keeps_its_place(browser: Browser, site: 
 
 def test_row_opens_beside_the_list_and_its_page_by_key(browser: Browser, site: Site) -> None:
     with opened(browser, site, BOT) as page:
-        rows(page).nth(2).locator("td.preview").first.click()
+        cut = rows(page).nth(2).locator("td.preview").last
+        cut.evaluate("each => { each.textContent = 'long '.repeat(200); }")
+        cut.hover()
+        expect(cut).to_have_attribute("title", re.compile("^long long"))
+        held: list[Route] = []
+        page.route("**/*call=*", lambda route: held.append(route))
+        cut.click()
+        waits = page.locator("html[data-busy]")
+        expect(waits).to_have_count(1)
+        held[0].continue_()
+        page.unroute("**/*call=*")
         drawer = page.locator("#drawer")
         expect(drawer.get_by_role("heading", level=2)).to_be_visible()
+        expect(waits).to_have_count(0)
         third = ids_of(page)[2]
         assert page.url.endswith(f"call={third}")
 
@@ -415,6 +426,8 @@ def test_keys_lead_through_the_pages(browser: Browser, site: Site) -> None:
         page.keyboard.press("?")
         keys = page.get_by_role("dialog", name="Keys")
         expect(keys).to_contain_text("open it beside the list")
+        page.keyboard.press("/")
+        expect(page.locator("#search")).not_to_be_focused()
         page.keyboard.press("Escape")
         expect(keys).to_be_hidden()
         page.keyboard.press("g")
@@ -440,7 +453,10 @@ def test_appearance_follows_the_system_until_one_is_chosen(browser: Browser, sit
         assert page.evaluate(background) == dark
 
 
-@pytest.mark.parametrize("path", ["/", BOT, "{call}", "/p/acme~bot/feedback", "{drawer}", "/login"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", BOT, "{call}", "/p/acme~bot/feedback", "/p/acme~bot/functions", "{drawer}", "/login"],
+)
 def test_nothing_overflows_a_phone(browser: Browser, site: Site, path: str) -> None:
     address = path.format(call=f"{BOT}/{site.failed}", drawer=f"{BOT}?call={site.failed}")
     with opened(browser, site, address, viewport={"width": 390, "height": 844}) as page:

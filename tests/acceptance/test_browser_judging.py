@@ -155,7 +155,7 @@ def test_record_is_walked_by_keys_and_selectors_are_copied_and_tried(
         page.keyboard.press("ArrowRight")
         expect(row).to_contain_text("retriever")
         page.keyboard.press("y")
-        expect(page.get_by_role("status")).to_contain_text("copied")
+        expect(page.get_by_role("status")).to_contain_text("Selector copied")
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == "Select.RecordCalls.retriever"
         page.keyboard.press("t")

@@ -1,10 +1,14 @@
 // What every page does: times, copying, appearance, keys, messages.
 
-import { sayTimes, toast } from "./parts.js";
+import { busy, sayTimes, toast } from "./parts.js";
 
 sayTimes();
 setInterval(sayTimes, 10_000);
 document.addEventListener("htmx:afterSwap", () => sayTimes());
+document.addEventListener("htmx:beforeSend", ({ detail: { xhr } }) => {
+  busy(1);
+  xhr.addEventListener("loadend", () => busy(-1));
+});
 document.addEventListener("htmx:sendError", () => toast("The server cannot be reached"));
 document.addEventListener("htmx:responseError", (event) => toast(`The server answered ${event.detail.xhr.status}`));
 
@@ -36,13 +40,19 @@ function stepsTo(element) {
   return steps;
 }
 
+// `Copy selector` has copied a selector, `Copy Select.RecordOutput` too.
+function copied(title) {
+  const [, what = "text"] = title.match(/^Copy (?:the )?(?:exact )?(selector|id|ids|field|reference|digest|path|place|Select)\b/) ?? [];
+  return what === "Select" ? "Selector" : what[0].toUpperCase() + what.slice(1);
+}
+
 const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy], [data-copy-raw], [data-copy-step], [data-copy-address]");
   if (!button) return;
   event.preventDefault();
-  if ("copy" in button.dataset) await copy(button.dataset.copy, button.title.startsWith("Copy the path") ? "Path" : "Text");
+  if ("copy" in button.dataset) await copy(button.dataset.copy, copied(button.title));
   else if ("copyAddress" in button.dataset) await copy(location.href, "Link");
   else {
     try {

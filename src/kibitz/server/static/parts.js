@@ -43,6 +43,14 @@ export async function fetchPart(url, id, options = {}) {
   });
 }
 
+let under = 0;
+
+// That a reader waits for something: one more, or one less. A line shows it when it takes long.
+export function busy(by) {
+  under += by;
+  document.documentElement.toggleAttribute("data-busy", under > 0);
+}
+
 const loading = new Map();
 
 // Puts the element of this id from another address in the place of the one here. The last one asked for wins.
@@ -50,6 +58,7 @@ export async function swapPart(url, id) {
   loading.get(id)?.abort();
   const control = new AbortController();
   loading.set(id, control);
+  busy(1);
   try {
     const response = await fetchPart(url, id, { signal: control.signal });
     if (!response.ok) {
@@ -68,6 +77,8 @@ export async function swapPart(url, id) {
   } catch (error) {
     if (error.name !== "AbortError") toast("The server cannot be reached");
     return null;
+  } finally {
+    busy(-1);
   }
 }
 
