@@ -2,6 +2,8 @@
 
     watching = kibitz.watch("answer", [grounded, short], sample=0.2, backfill=True)
     watching.wait()
+
+The rule is kept where the calls are, so workers go on with it when this program has ended.
 """
 
 from __future__ import annotations
