@@ -14,8 +14,9 @@ from kibitz.base import jsonable
 from kibitz.base.errors import UsageError
 from kibitz.base.evaluations import DEFINITION
 from kibitz.base.provider import Provider
-from kibitz.judging import aggregators, definitions, importables, places, running
+from kibitz.judging import aggregators, definitions, immutables, importables, places, running
 from kibitz.judging.definitions import Definition
+from kibitz.judging.immutables import Immutable
 from kibitz.judging.lenses import Lens
 from kibitz.judging.modes import (
     FeedbackCombinations,
@@ -28,7 +29,7 @@ from kibitz.judging.signatures import Signature
 _PASSAGES: Final[Lens] = Select.spans(kind="retriever").rets[:]
 
 
-class Composition:
+class Composition(Immutable):
     """What a feedback function is made of, and how another one is made of it. It cannot be changed.
 
     Args:
@@ -46,6 +47,7 @@ class Composition:
         UsageError: something of these cannot be used; the message says what.
     """
 
+    __kibitz_fixed__ = "a Feedback cannot be changed; its methods give another one"
     __slots__ = (
         "_acall",
         "_aggregator",
@@ -102,7 +104,8 @@ class Composition:
             if signature is not None:
                 signature.check(argument)
             chosen[argument] = _lens(selector)
-        self._put(
+        immutables.put(
+            self,
             imp=imp,
             supplied_name=_checked_name(name),
             higher_is_better=True if higher_is_better is None else bool(higher_is_better),
@@ -122,23 +125,12 @@ class Composition:
             _plan=None,
         )
 
-    def _put(self, **values: Any) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
     def _with(self, **changes: Any) -> Self:
         """Another one, with something changed; what was worked out of the content is not taken over."""
         made = object.__new__(type(self))
-        for name in Composition.__slots__:
-            object.__setattr__(made, name, getattr(self, name))
-        made._put(**{"_definition": None, "_plan": None, **changes})
+        kept = {name: getattr(self, name) for name in Composition.__slots__}
+        immutables.put(made, **{**kept, "_definition": None, "_plan": None, **changes})
         return made
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Feedback cannot be changed ({name}); its methods give another one")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a Feedback cannot be changed ({name})")
 
     @property
     def name(self) -> str:
@@ -173,12 +165,13 @@ class Composition:
         if len(selectors) == 1 and isinstance(selectors[0], Mapping):
             named = {**cast("Mapping[str, Any]", selectors[0]), **named}
             selectors = ()
-        chosen = dict(self.selectors)
+        known, chosen = self._known, dict(self.selectors)
         for argument, selector in named.items():
-            chosen[self._checked(argument)] = _lens(selector)
+            known.check(argument)
+            chosen[argument] = _lens(selector)
         for selector in selectors:
             lens = _lens(selector)
-            chosen[self._next(chosen)] = lens
+            chosen[known.next_of({*chosen, *self._arguments})] = lens
         return self._with(selectors=chosen)
 
     def on_input(self, arg: str | None = None) -> Self:
@@ -238,7 +231,7 @@ class Composition:
             UsageError: there is no such argument, or a selector gives it already.
         """
         for argument in arguments:
-            self._checked(argument)
+            self._known.check(argument)
             if argument in self.selectors:
                 raise UsageError(
                     f"argument {argument!r} of {self.name} is selected already, by {str(self.selectors[argument])!r}",
@@ -286,8 +279,8 @@ class Composition:
         """Its stored form."""
         known = self._definition
         if known is None:
-            known = self._defined()
-            object.__setattr__(self, "_definition", known)
+            known = _defined(self, self._known)
+            immutables.put(self, _definition=known)
         return known
 
     @property
@@ -327,7 +320,7 @@ class Composition:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the implementation itself, with the fixed arguments where others are not given."""
         if self.imp is None:
-            raise self._no_implementation()
+            raise _no_implementation(self.supplied_name)
         bound = self._known.inspected.bind_partial(*args, **kwargs).arguments
         fixed = {name: each for name, each in self._arguments.items() if name not in bound}
         return self.imp(*args, **{**fixed, **kwargs})
@@ -362,55 +355,54 @@ class Composition:
     @property
     def _known(self) -> Signature:
         if self._signature is None:
-            raise self._no_implementation()
+            raise _no_implementation(self.supplied_name)
         return self._signature
-
-    def _no_implementation(self) -> UsageError:
-        return UsageError(
-            f"this feedback function{f' {self.supplied_name!r}' if self.supplied_name else ''} has no implementation; "
-            "give it one: Feedback(function)",
-            field="imp",
-        )
 
     @property
     def _taken(self) -> set[str]:
         return {*self.selectors, *self._arguments}
 
-    def _checked(self, argument: str) -> str:
-        self._known.check(argument)
-        return argument
-
-    def _next(self, chosen: Mapping[str, Lens]) -> str:
-        return self._known.next_of({*chosen, *self._arguments})
-
     def _on_one(self, argument: str | None, lens: Lens) -> Self:
-        chosen = dict(self.selectors)
-        chosen[self._next(chosen) if argument is None else self._checked(argument)] = lens
-        return self._with(selectors=chosen)
+        """With a selector for this argument, or for the next that has no value."""
+        known = self._known
+        if argument is None:
+            argument = known.next_of(self._taken)
+        else:
+            known.check(argument)
+        return self._with(selectors={**self.selectors, argument: lens})
 
-    def _defined(self) -> Definition:
-        if self.imp is None:
-            raise self._no_implementation()
-        implementation = importables.describe(self.imp)
-        unsaid = [name for name, each in self._arguments.items() if not importables.is_json(each)]
-        why = implementation.get("why") or self._aggregator.why
-        if why is None and unsaid:
-            why = f"argument {unsaid[0]!r} is {places.shown(self._arguments[unsaid[0]])}, which JSON cannot say"
-        value: dict[str, Any] = {
-            definitions.TYPE_KEY: DEFINITION,
-            "class": definitions.CLASS,
-            "name": self.name,
-            "implementation": implementation,
-            "arguments": {name: jsonable.to_json(each) for name, each in self._arguments.items()},
-            "selectors": {name: str(lens) for name, lens in self.selectors.items()},
-            "combinations": str(self.combinations),
-            "aggregator": self._aggregator.value,
-            "if_exists": None if self.if_exists is None else str(self.if_exists),
-            "if_missing": str(self.if_missing),
-            "higher_is_better": self.higher_is_better,
-            "run_location": None if self.run_location is None else str(self.run_location),
-        }
-        return Definition(value, why)
+
+def _defined(made: Composition, signature: Signature) -> Definition:
+    imp, arguments = cast("Callable[..., Any]", made.imp), made.arguments
+    implementation = importables.describe(imp)
+    unsaid = [name for name, each in arguments.items() if not importables.is_json(each)]
+    why = implementation.get("why") or made.aggregator.why
+    if why is None and unsaid:
+        why = (
+            f"argument {unsaid[0]!r} is {places.shown(arguments[unsaid[0]])}, which JSON cannot say"
+        )
+    value: dict[str, Any] = {
+        definitions.TYPE_KEY: DEFINITION,
+        "class": definitions.CLASS,
+        "name": made.supplied_name or signature.title,
+        "implementation": implementation,
+        "arguments": {name: jsonable.to_json(each) for name, each in arguments.items()},
+        "selectors": {name: str(lens) for name, lens in made.selectors.items()},
+        "combinations": str(made.combinations),
+        "aggregator": made.aggregator.value,
+        "if_exists": None if made.if_exists is None else str(made.if_exists),
+        "if_missing": str(made.if_missing),
+        "higher_is_better": made.higher_is_better,
+        "run_location": None if made.run_location is None else str(made.run_location),
+    }
+    return Definition(value, why)
+
+
+def _no_implementation(name: str | None) -> UsageError:
+    return UsageError(
+        f"this feedback function{f' {name!r}' if name else ''} has no implementation; give it one: Feedback(function)",
+        field="imp",
+    )
 
 
 def _rebuilt(

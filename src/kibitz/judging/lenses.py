@@ -20,15 +20,17 @@ from typing import Any, Final, cast
 
 from kibitz.base.errors import MissingPlace, UsageError
 from kibitz.judging import cuts, lens_text, places, steps
+from kibitz.judging.immutables import Immutable
 from kibitz.judging.steps import Collect, Index, Member, Several, Slice, Step, Where
 
 MAX_STEPS: Final = 200
 _ABSENT = (LookupError, AttributeError)
 
 
-class Lens:
+class Lens(Immutable):
     """A place, or several; see the module. Lenses are immutable, compare by their steps and can be hashed."""
 
+    __kibitz_fixed__ = "a selector cannot be changed; `set` gives a changed copy of a value"
     # Names that begin so are taken by no key that anybody has, unlike `_steps`.
     __slots__ = ("_lens_get", "_lens_hash", "_lens_steps", "_lens_text", "_lens_trace")
     _lens_steps: tuple[Step, ...]
@@ -65,14 +67,6 @@ class Lens:
 
     def __getitem__(self, item: object) -> Lens:
         return Lens(*self._lens_steps, _step(item))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(
-            f"a selector cannot be changed ({name}); `set` gives a changed copy of a value"
-        )
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a selector cannot be changed ({name})")
 
     def collect(self) -> Lens:
         """All values that this selects as one list."""
