@@ -200,6 +200,73 @@ def test_the_budget_stops_before_the_next_request(time: Time) -> None:
     assert one.call(said("y")) == "y"
 
 
+def test_however_many_ask_at_the_same_time_the_budget_is_overrun_by_one_request_at_most() -> None:
+    one = Endpoint("a model", model="gpt-4.1-mini")
+    one.asleep = lambda _s: asyncio.sleep(0)
+    one.limit(Limits(budget_usd=0.0019))
+    sent = 0
+
+    async def send(_s: float) -> Answered[str]:
+        nonlocal sent
+        sent += 1
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return Answered("x", 1_000, 0)  # 0.0004
+
+    async def ask() -> list[str | BaseException]:
+        asked = (one.acall(send, tokens=1_000) for _ in range(20))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = asyncio.run(ask())
+
+    assert sent == answers.count("x") == 5
+    assert sum(isinstance(each, BudgetSpent) for each in answers) == 15
+    assert one.spent == spending.Spend(requests=5, input_tokens=5_000, usd=pytest.approx(0.002))
+
+
+def test_what_costs_more_than_was_thought_is_put_by_for_the_next(time: Time) -> None:
+    one = made(time, budget_usd=0.01)
+    one.call(said(Answered("thought for long", 10, 2_500)), tokens=10)  # 0.004
+
+    async def ask() -> list[str | BaseException]:
+        asked = (one.acall(dear, tokens=10) for _ in range(9))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    async def dear(_s: float) -> Answered[str]:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return Answered("x", 10, 2_500)
+
+    one.asleep = lambda _s: asyncio.sleep(0)
+    answers = asyncio.run(ask())
+    assert answers.count("x") == 2
+    assert one.spent.usd < 0.01 + 0.005
+
+
+def test_a_request_that_is_cancelled_is_counted_and_one_that_was_not_sent_is_not(
+    time: Time,
+) -> None:
+    one = made(time, rpm=1)
+
+    async def hang(_s: float) -> Answered[int]:
+        await asyncio.Event().wait()
+        return Answered(1)
+
+    async def cancel_both() -> None:
+        tasks = [asyncio.create_task(one.acall(hang))]
+        await asyncio.sleep(0)
+        one.asleep = lambda _s: asyncio.Event().wait()  # until its turn, which does not come
+        tasks.append(asyncio.create_task(one.acall(hang)))
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(cancel_both())
+
+    assert one.spent == spending.Spend(requests=1)
+
+
 def test_money_and_tokens_are_said_to_whoever_counts(time: Time) -> None:
     one = made(time)
     with spending.tally() as spent:
@@ -317,6 +384,23 @@ def test_a_task_that_is_cancelled_leaves_no_hole() -> None:
         await gate.aenter()
 
     asyncio.run(go())
+
+
+def test_a_thread_that_is_interrupted_while_it_waits_leaves_no_hole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = pace.Gate(1)
+    gate.enter()
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pace._Thread, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gate.enter()
+
+    gate.leave()
+    assert gate.inside == 0
 
 
 def test_a_question_that_is_cancelled_gives_its_place_back() -> None:

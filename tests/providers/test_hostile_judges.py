@@ -92,6 +92,8 @@ def test_what_is_no_score_is_a_failure_with_its_reason(said, why: str) -> None:
             assert (each.status, each.result) == (FAILED, None)
             assert why in each.reason
             assert len(each.reason) < 2_500
+            assert not each.retriable, "it would say the same, and cost as much"
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_errors_of_the_service_then_success_is_success(monkeypatch: pytest.Monke
         (Reply("x" * 10_000_000, status=500), "500", True),
         (Reply("who are you", status=401), "401", False),
         (Reply(status=307, headers={"Location": "http://127.0.0.1:9/"}), "307", False),
-        (Reply(body=b"x" * (33 << 20)), "bytes", True),
+        (Reply(body=b"x" * (33 << 20)), "bytes", False),
     ],
 )
 def test_what_is_no_answer_is_a_failure(reply: Reply, why: str, retriable: bool) -> None:

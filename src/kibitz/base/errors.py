@@ -179,9 +179,13 @@ class StorageDamaged(KibitzError):
 
 
 class JudgeAnswerError(KibitzError, ValueError):
-    """A judge's answer is no score: a refusal, nothing, no number, several, or one out of range. Facts: `text` (cut)."""
+    """A judge's answer is no score: a refusal, nothing, no number, several, or one out of range. Facts: `text` (cut).
+
+    No evaluation asks again by itself: the same question gets the same answer, and costs the same.
+    """
 
     code = "judge_answer"
+    retriable: ClassVar[bool] = False
 
 
 class JudgeFailed(KibitzError):

@@ -3,9 +3,13 @@
 One `Endpoint` stands for one service, address, key and model in this process, and everybody who asks it shares it:
 threads, tasks and event loops alike. A request goes through these in turn:
 
-    budget ──▶ gate (so many at once) ──▶ pace (requests and tokens a minute) ──▶ send ──▶ tokens and money counted
+    gate (so many at once) ──▶ budget ──▶ pace (requests and tokens a minute) ──▶ send ──▶ tokens and money counted
                                              ▲                                    │ 429: everybody here waits
                                              └────────── later, with jitter ◀─────┘ 5xx, no answer: this one waits
+
+What a request will cost is known afterwards. Until then it is put by what its prompt costs, or the dearest request so
+far: where the budget is not enough for all that are under way and one more, that one waits for them. So however many ask at
+the same time, the budget is overrun by one request, and by what others cost more than was put by for them.
 
 A 429 concerns all that ask the endpoint: it pauses them together until the moment that the service named, and then
 lets in half as many as before, one more with each answer. Nothing is patched and no thread is replaced: clients call
@@ -31,6 +35,8 @@ from kibitz.providers import pace, prices, retrying
 T = TypeVar("T")
 
 DEFAULT_CONCURRENCY = 64
+_FUNDS_S = 0.1
+"""How often it is looked whether the budget has room again."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -109,6 +115,9 @@ class Endpoint:
         self._paused_until_s = 0.0
         self._refusals = 0
         """How often in a row the service said that it is too much."""
+        self._under_way, self._put_by_usd = 0, 0.0
+        """Requests that are not counted yet, and what is put by for them."""
+        self._dearest_usd: float = getattr(self, "_dearest_usd", 0.0)
 
     def limit(self, limits: Limits) -> None:
         """Hold everybody to these from now on; what is None stays as it was. Whoever said something last is heard."""
@@ -227,28 +236,68 @@ class Endpoint:
             attempt += 1
             self._check_budget()
             yield _Enter()
+            held_usd: float | None = None
+            sent = False
             try:
+                held_usd = yield from self._funds(tokens)
                 yield from self._turn(tokens)
-                # The others may have spent it while this one waited.
-                self._check_budget()
                 now_s = _now_s()
                 begun_s = now_s if begun_s is None else begun_s
                 left_s = begun_s + patience.total_timeout_s - now_s
+                sent = True
                 answered: Answered[Any] = yield _Send(min(patience.timeout_s, max(left_s, 1.0)))
             except Unavailable as error:
                 wait_s = self._failed(error, attempt, tokens)
                 over = _now_s() + wait_s > begun_s + patience.total_timeout_s if begun_s else False
                 if attempt > patience.retries or over:
                     raise _given_up(error, attempt, over, patience) from error
-            except KibitzError:
-                self._count(Spend(requests=1))
+            except BaseException:
+                # Also one that is cancelled while it is under way is perhaps charged.
+                if sent:
+                    self._count(Spend(requests=1))
                 raise
             else:
                 self._answered(answered, tokens)
                 return answered
             finally:
+                self._release(held_usd)
                 self.gate.leave()
             yield _Wait(wait_s)
+
+    def _funds(self, tokens: int) -> Generator[_Step, Any, float]:
+        """Wait until the budget has room for one more beside those under way, and put by what it may cost."""
+        expected = 0.0
+        if self.limits.budget_usd is not None:
+            expected = prices.usd(self.model, tokens, 0) or 0.0
+        while (held_usd := self._put_by(expected)) is None:
+            yield _Wait(_FUNDS_S)
+        return held_usd
+
+    def _put_by(self, expected_usd: float) -> float | None:
+        """Hold money for a request; None where the budget has no room for it beside those under way.
+
+        Raises:
+            BudgetSpent: the others have spent it while this one waited.
+        """
+        self._check_budget()
+        with self._lock:
+            usd = max(expected_usd, self._dearest_usd)
+            budget = self.limits.budget_usd
+            held_usd = self.spent.usd + self._put_by_usd
+            # One that is alone is sent whatever it may cost: there is nobody to wait for.
+            if budget is not None and self._under_way and held_usd + usd > budget:
+                return None
+            self._under_way += 1
+            self._put_by_usd += usd
+            return usd
+
+    def _release(self, held_usd: float | None) -> None:
+        if held_usd is None:
+            return
+        with self._lock:
+            self._under_way -= 1
+            # Exactly nothing where nobody is under way: sums of floats leave a little.
+            self._put_by_usd = self._put_by_usd - held_usd if self._under_way else 0.0
 
     def _turn(self, tokens: int) -> Generator[_Step, Any, None]:
         """Wait until pace and pause allow to send. What was reserved is given back where nothing was sent."""
@@ -263,6 +312,8 @@ class Endpoint:
                 yield _Wait(wait_s)
             while (pause_s := self._paused_until_s - _now_s()) > 0:
                 yield _Wait(pause_s * (1 + retrying.draw() / 10))
+            # The others may have cost more than was put by for them.
+            self._check_budget()
             sent = True
         finally:
             if not sent:
@@ -299,6 +350,8 @@ class Endpoint:
         usd = answered.usd
         if usd is None:
             usd = prices.usd(self.model, answered.input_tokens, answered.output_tokens)
+        with self._lock:
+            self._dearest_usd = max(self._dearest_usd, usd or 0.0)
         self._count(
             Spend(
                 requests=1,

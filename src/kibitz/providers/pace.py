@@ -61,8 +61,11 @@ class _Thread:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.granted = False
+        """Set by whoever wakes it, under the gate's lock."""
 
     def wake(self) -> bool:
+        self.granted = True
         self._event.set()
         return True
 
@@ -107,8 +110,13 @@ class Gate:
     def enter(self) -> None:
         """Wait until there is room. Every `enter` is followed by one `leave`."""
         me = _Thread()
-        if not self._let_in(me):
+        if self._let_in(me):
+            return
+        try:
             me.wait()
+        except BaseException:  # interrupted, as a cell of a notebook is: its place is for others
+            self._withdraw(me)
+            raise
 
     async def aenter(self) -> None:
         """The same for a task; one that is cancelled while it waits is not inside."""
@@ -118,12 +126,15 @@ class Gate:
         try:
             await me.let_in
         except asyncio.CancelledError:
-            with self._lock:
-                if not me.granted:
-                    self._waiting.remove(me)
-                    raise
-            self.leave()
+            self._withdraw(me)
             raise
+
+    def _withdraw(self, who: _Thread | _Task) -> None:
+        with self._lock:
+            if not who.granted:
+                self._waiting.remove(who)
+                return
+        self.leave()
 
     def leave(self) -> None:
         """Make room."""
