@@ -94,7 +94,7 @@ def test_what_failed_is_wanted_anew(evaluations):
     retried = evaluations("retry", "--failed", "--call", "c1")
     rest = evaluations("retry", "--failed", "--json")
 
-    assert retried.stdout == "1 evaluations are wanted anew.\n"
+    assert retried.stdout == "1 evaluation is wanted anew.\n"
     assert json.loads(rest.stdout) == {"project": working.PROJECT, "wanted": 2}
     assert len(_ids(evaluations, "--status", "none")) == 3
 
@@ -104,7 +104,7 @@ def test_evaluations_are_wanted_anew_by_id(evaluations):
 
     retried = evaluations("retry", one, "nobody")
 
-    assert retried.stdout == "1 evaluations are wanted anew.\n"
+    assert retried.stdout == "1 evaluation is wanted anew.\n"
     assert "1 of the 2" in retried.stderr
     assert _ids(evaluations, "--status", "none") == [one]
 

@@ -173,7 +173,9 @@ def retry(
     if as_json:
         tables.write_json([Retried(chosen, wanted)])
         return
-    click.echo(f"{wanted:,} evaluations are wanted anew.")
+    click.echo(
+        f"{tables.count(wanted, 'evaluation')} {'is' if wanted == 1 else 'are'} wanted anew."
+    )
     if len(ids) > wanted:
         click.echo(
             f"{len(ids) - wanted:,} of the {len(ids):,} are wanted already, run now, or are not there.",

@@ -381,15 +381,15 @@ def _tell(summary: Summary, source: sources.Source, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(summary).decode())
         return
-    stored = f"{summary.calls:,} calls and {summary.feedback:,} feedback"
+    stored = f"{tables.count(summary.calls, 'call')} and {summary.feedback:,} feedback"
     if summary.files:
-        stored = f"{summary.files:,} files, {stored}"
+        stored = f"{tables.count(summary.files, 'file')}, {stored}"
     if summary.objects:
-        stored = f"{summary.objects:,} objects, {stored}"
+        stored = f"{tables.count(summary.objects, 'object')}, {stored}"
     if summary.evaluations:
-        stored += f", {summary.evaluations:,} evaluations"
+        stored += f", {tables.count(summary.evaluations, 'evaluation')}"
     if summary.rules:
-        stored += f", {summary.rules:,} rules"
+        stored += f", {tables.count(summary.rules, 'rule')}"
     rejected = f"; {summary.rejected:,} lines were not taken" if summary.rejected else ""
     into = f" into {', '.join(summary.projects)}" if summary.projects else ""
     click.echo(f"Imported {stored}{into} at {source}{rejected}.")

@@ -291,7 +291,7 @@ def _confirm(opened: sources.Reader, rule: Rule, *, yes: bool) -> None:
     where = watching.condition(opened, rule.project, rule.query)
     count = opened.calls.count(rule.project, where)
     calls = f"{'' if count.exact else 'more than '}{count.count:,} calls of {rule.project}"
-    share = "" if rule.sample >= 1 else f", of which {rule.sample:.4g} are sampled,"
+    share = "" if rule.sample >= 1 else f", of which {rule.sample * 100:.4g} % are sampled,"
     what = f"{calls}{share} by {', '.join(_names(rule))}"
     if not sys.stdin.isatty():
         raise UsageError(f"this would judge {what}; give --yes where nobody can be asked")

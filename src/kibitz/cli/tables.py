@@ -100,6 +100,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "�" for each in text)
 
 
+def count(value: int, noun: str) -> str:
+    """`1 call`, `2,000 calls`."""
+    return f"{value:,} {noun}" + ("" if value == 1 else "s")
+
+
 def header(column: Column, spelled: str) -> str:
     """What stands above a column: a feedback field without the words that all of them have."""
     if isinstance(column, FeedbackField):
