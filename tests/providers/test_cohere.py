@@ -8,7 +8,7 @@ import pytest
 from judge_server import JudgeServer, Reply, in_turn
 
 from kibitz.base import spending
-from kibitz.base.errors import Unauthorized, Unavailable, UsageError
+from kibitz.base.errors import JudgeAnswerError, Unauthorized, Unavailable, UsageError
 from kibitz.providers import Cohere
 
 
@@ -30,6 +30,9 @@ def test_passages_are_ranked() -> None:
     with JudgeServer([0.25]) as server:
         assert judge(server).rerank_relevance("q", "passage") == 0.25
         assert asyncio.run(judge(server).arerank_relevance("q", "passage")) == 0.25
+        server.answer = lambda _request: Reply(body=b'{"id": "x", "results": []}')
+        with pytest.raises(JudgeAnswerError, match="the ranking has no relevance"):
+            judge(server).rerank_relevance("q", "passage")
     assert server.requests[0].body["documents"] == ["passage"]
 
 

@@ -10,7 +10,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Unpack, cast
 
-from kibitz.base.errors import KibitzError, MissingExtra, Unavailable, UsageError
+from kibitz.base.errors import (
+    JudgeAnswerError,
+    KibitzError,
+    MissingExtra,
+    Unavailable,
+    UsageError,
+)
 from kibitz.providers import chat, endpoint, keys, openai, prompts, retrying
 from kibitz.providers.chat import ChatJudge, Form, Manner, Said
 from kibitz.providers.endpoint import Answered, Endpoint
@@ -102,7 +108,7 @@ class Cohere(ChatJudge):
                     )
                 )
 
-        return float(at.call(send, patience=self.patience).results[0].relevance_score)
+        return _relevance(at.call(send, patience=self.patience))
 
     async def arerank_relevance(self, question: str, context: str) -> float:
         """`rerank_relevance` as a coroutine."""
@@ -121,8 +127,7 @@ class Cohere(ChatJudge):
                     )
                 )
 
-        said = await at.acall(send, patience=self.patience)
-        return float(said.results[0].relevance_score)
+        return _relevance(await at.acall(send, patience=self.patience))
 
     def _asked(self, question: str, context: str) -> tuple[str, str]:
         most = self.max_text_chars
@@ -191,6 +196,17 @@ def _read(said: Any, prompt: Prompt) -> Answered[Said]:
         _tokens(used, "input_tokens"),
         _tokens(used, "output_tokens"),
     )
+
+
+def _relevance(said: Any) -> float:
+    """How relevant the one passage is that was ranked."""
+    results: Any = getattr(said, "results", None)
+    found = getattr(results[0], "relevance_score", None) if results else None
+    if not isinstance(found, int | float) or not 0 <= found <= 1:
+        raise JudgeAnswerError(
+            f"the ranking has no relevance from 0 to 1, but {found!r}", text=repr(said)[:500]
+        )
+    return float(found)
 
 
 def _tokens(used: Any, name: str) -> int | None:
