@@ -42,9 +42,11 @@ globals().update(_tests(_load("test_views")))
 globals().update(_tests(_load("test_bulk")))
 _evaluations = _load("test_evaluations")
 globals().update(_tests(_evaluations))
-globals().update(_tests(_load("test_standing_rules")))
+_standing_rules = _load("test_standing_rules")
+globals().update(_tests(_standing_rules))
 # The server is in this process, so that its clock is set with ours.
 clock = _evaluations.clock
+slow = _standing_rules.slow
 _rules = _load("test_rules")
 globals().update(_tests(_rules))
 _filled = _rules._filled
