@@ -15,6 +15,7 @@ import rag
 
 import kibitz
 from kibitz import App, Feedback, Select
+from kibitz.apps import wrapping
 from kibitz.base.errors import UsageError
 from kibitz.testing.capturing import Captured
 from kibitz.tracing import session as sessions
@@ -79,6 +80,27 @@ def test_other_instances_and_what_looks_at_instances_see_nothing(captured: Captu
     assert set(vars(wrapped)) == {"retriever", "writer", "asked"}
     assert type(wrapped) is rag.Rag
     assert app.app is wrapped
+
+
+def test_an_app_that_is_collected_while_another_is_made_takes_nothing_from_it(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch
+):
+    gc.collect()
+    gone: list[object] = [App(rag.Rag())]
+    gone.append(gone)
+    del gone
+    make = wrapping.make
+
+    def make_late(original: object, options: dict[str, object]) -> object:
+        gc.collect()
+        return make(original, options)
+
+    monkeypatch.setattr(wrapping, "make", make_late)
+    app = App(wrapped := rag.Rag())
+    wrapped.query("How?")
+
+    assert app.app is wrapped
+    assert {part.op for part in captured.calls} == {"query", "retriever.retrieve", "writer.write"}
 
 
 def test_when_the_app_is_gone_the_class_is_as_it_was(captured: Captured):

@@ -101,6 +101,9 @@ def place(
                 ) from error
         made = make(standing.original, options)
         standing.ops.setdefault(id(instance), {})[token] = made
+        if vars(definer).get(name) is not standing:
+            # The last app that was here was collected in the meantime, by this very thread, and took it away.
+            setattr(definer, name, standing)
         return made
 
 
