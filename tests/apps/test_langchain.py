@@ -316,3 +316,42 @@ def test_documents_are_kept_that_a_feedback_function_finds_good(captured: Captur
         "Shelf.invoke",
         "WithFeedbackFilterDocuments.invoke",
     ]
+
+
+def test_a_stream_was_asked_what_went_in(captured: Captured):
+    chain = chain_of(FakeStreamingListLLM(responses=["hello"]))
+
+    async def streamed() -> str:
+        return "".join([part async for part in chain.astream("Why?")])
+
+    with Recorder() as recording:
+        assert "".join(chain.stream("How?")) == "hello" == asyncio.run(streamed())
+
+    assert [record.main_input for record in recording] == ["How?", "Why?"]
+    roots = [part for part in captured.calls if part.parent_id is None and part.ended_at]
+    assert [part.inputs for part in roots] == [{"input": "How?"}, {"input": "Why?"}]
+
+
+def test_a_batch_leaves_nothing_current(captured: Captured):
+    chain = chain_of(FakeListLLM(responses=["ok"]))
+
+    @kibitz.op
+    def after() -> None: ...
+
+    with Recorder() as recording:
+        chain.batch(["a", "b", "c"])
+    after()
+
+    assert {len(record.calls) for record in recording} == {len(recording[0].calls)}
+    [alone] = [part for part in captured.calls if part.op == after.name]
+    assert alone.parent_id is None
+
+
+def test_a_hidden_run_does_not_end_the_one_above(captured: Captured):
+    hidden = RunnableLambda(lambda text: f"{text} inside").with_config(tags=["langsmith:hidden"])
+    outer = RunnableLambda(lambda text: f"{hidden.invoke(text)} outside")
+
+    with Recorder() as recording:
+        assert outer.invoke("How?") == "How? inside outside"
+
+    assert recording.get().main_output == "How? inside outside"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -16,6 +17,7 @@ import rag
 from llama_index.core import Document, MockEmbedding, VectorStoreIndex
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.llms import MockLLM
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 
 from kibitz.apps.llamaindex import (
@@ -165,3 +167,73 @@ def test_nodes_are_kept_that_a_feedback_function_finds_good(captured: Captured, 
     record = recording.get()
     assert record.calls[-1].op == "WithFeedbackFilterNodes.query"
     assert list(select_context().get({"__record__": record})) == ["Call us."]
+
+
+def test_the_text_of_an_async_stream_is_kept(captured: Captured, index):
+    recorder = Recorder()
+
+    async def main() -> None:
+        async with recorder as recording:
+            response = await engine_of(index, streaming=True).aquery("How?")
+            assert len(recording) == 0
+            text = "".join([part async for part in response.async_response_gen()])
+        record = recording.get()
+        assert record.main_output == text == "text text text"
+        assert len(list(select_context().get({"__record__": record}))) == len(DOCS)
+        assert "MockLLM" in record.app
+
+    asyncio.run(main())
+    assert len([part for part in captured.calls if part.parent_id is None]) == 1
+
+
+def test_chat_engines_that_stream_have_one_record_with_the_text(captured: Captured, index):
+    engine = index.as_chat_engine(
+        llm=MockLLM(max_tokens=3), chat_mode="context", memory=ChatMemoryBuffer.from_defaults()
+    )
+    recorder = Recorder()
+
+    async def main() -> None:
+        async with recorder as recording:
+            response = await engine.astream_chat("Why?")
+            assert "".join([part async for part in response.async_response_gen()])
+        assert (recording.get().main_input, recording.get().main_output) == (
+            "Why?",
+            "text text text",
+        )
+
+    asyncio.run(main())
+    with recorder as recording:
+        response = engine.stream_chat("How?")
+        assert "".join(response.response_gen)
+        for thread in threading.enumerate():
+            # What writes the answer is a thread of LlamaIndex' own.
+            if "(run)" in thread.name:
+                thread.join()
+    assert (recording.get().main_input, recording.get().main_output) == ("How?", "text text text")
+    assert [part.parent_id for part in captured.calls].count(None) == 2
+
+
+def test_an_op_that_streams_an_engine_has_the_text_too(captured: Captured, index):
+    @kibitz.op
+    def handle(question: str) -> str:
+        return "".join(engine_of(index, streaming=True).query(question).response_gen)
+
+    with Recorder() as recording:
+        assert handle("How?") == "text text text"
+
+    assert recording.get().main_output == "text text text"
+
+
+def test_a_private_method_does_not_end_the_public_one(captured: Captured, index):
+    class Second(type(index.as_retriever())):
+        def _retrieve(self, query_bundle):
+            return [*super()._retrieve(query_bundle)] * 2
+
+    retriever = Second(index, embed_model=MockEmbedding(embed_dim=4))
+
+    with Recorder() as recording:
+        found = retriever.retrieve("How?")
+
+    # Those that are the same are taken out after the private method.
+    assert len(found) == len(DOCS)
+    assert len(recording.get().calls[-1].rets) == len(DOCS)

@@ -14,6 +14,7 @@ from kibitz.compat.trulens import aliases, judges
 from kibitz.compat.trulens.apps import TruBasicApp, TruCustomApp
 from kibitz.compat.trulens.feedback import Feedback
 from kibitz.compat.trulens.frames import get_feedback_result
+from kibitz.compat.trulens.frameworks import TruChain
 from kibitz.compat.trulens.providers import GroundTruthAgreement
 from kibitz.compat.trulens.session import TruSession
 from kibitz.judging.select import Select
@@ -158,6 +159,18 @@ def test_a_wrapper_calls_dumps_and_prints_itself(capsys) -> None:
     said = capsys.readouterr().out
     assert said.index("Components:") < said.index("Methods:") < said.index("_call")
     assert app.wait_for_feedback_results(1) == ()
+
+
+def test_a_chain_under_trulens_name_answers_and_says_what_it_has() -> None:
+    runnables = pytest.importorskip("langchain_core.runnables")
+    chain = TruChain(runnables.RunnableLambda(str.upper), app_name="loud")
+
+    assert chain.main_call("how") == "HOW"
+    assert chain.model_dump()["app_name"] == "loud"
+    with pytest.raises(AttributeError, match=r"call `\.batch` there"):
+        chain.batch  # noqa: B018 asking is the check
+    with pytest.raises(UsageError, match="no retriever"):
+        chain.select_context(chain.app)
 
 
 def test_judges_take_the_names_of_arguments_of_both() -> None:

@@ -139,14 +139,22 @@ class Recorder(recorder.Recorder, BaseCallbackHandler):
         if tags and _HIDDEN in tags:
             self._runs.skip(run_id, parent_run_id)
             return
-        given = cast("dict[str, Any]", inputs) if isinstance(inputs, dict) else {"input": inputs}
-        self._begin(run_id, parent_run_id, "chain", given, serialized, more)
+        self._begin(run_id, parent_run_id, "chain", _by_name(inputs), serialized, more)
 
-    def on_chain_end(self, outputs: Any, *, run_id: Any, **more: Any) -> None:
+    def on_chain_end(self, outputs: Any, *, run_id: Any, inputs: Any = None, **more: Any) -> None:
+        self._asked(run_id, inputs)
         self._runs.end(run_id, outputs)
 
-    def on_chain_error(self, error: BaseException, *, run_id: Any, **more: Any) -> None:
+    def on_chain_error(
+        self, error: BaseException, *, run_id: Any, inputs: Any = None, **more: Any
+    ) -> None:
+        self._asked(run_id, inputs)
         self._runs.end(run_id, None, error)
+
+    def _asked(self, run_id: Any, inputs: Any) -> None:
+        # A chain that streams begins with an empty text, and is told at its end what went in.
+        if inputs is not None:
+            self._runs.asked(run_id, _by_name(inputs))
 
     def on_llm_start(
         self,
@@ -351,6 +359,10 @@ def _closed_over(value: Any) -> list[Any]:
     names = getattr(getattr(func, "__code__", None), "co_names", ())
     scope = getattr(func, "__globals__", {})
     return [*found, *(scope[name] for name in names if name in scope)]
+
+
+def _by_name(inputs: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", inputs) if isinstance(inputs, dict) else {"input": inputs}
 
 
 def _asked(inputs: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ recorded when its `response_gen` has been read.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from kibitz.apps import recorder, recordings, runs
@@ -33,7 +33,15 @@ try:
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.base.llms.base import BaseLLM
-    from llama_index.core.base.response.schema import Response, StreamingResponse
+    from llama_index.core.base.response.schema import (
+        AsyncStreamingResponse,
+        Response,
+        StreamingResponse,
+    )
+    from llama_index.core.chat_engine.types import (
+        AgentChatResponse,
+        StreamingAgentChatResponse,
+    )
     from llama_index.core.instrumentation import (
         get_dispatcher,  # pyright: ignore[reportPrivateImportUsage] its documented place
     )
@@ -191,7 +199,8 @@ class _Handler(BaseSpanHandler[BaseSpan]):
 
     everywhere: bool = False
     _recorder: Any = PrivateAttr()
-    _streams: set[str] = PrivateAttr(default_factory=set[str])
+    _writing: dict[int, tuple[str, Any]] = PrivateAttr(default_factory=dict[int, tuple[str, Any]])
+    """Answers of chat engines that are being written, by their ids: the run, and the answer, which keeps its id."""
 
     def __init__(self, owner: Recorder) -> None:
         super().__init__()
@@ -211,6 +220,10 @@ class _Handler(BaseSpanHandler[BaseSpan]):
         **kwargs: Any,
     ) -> None:
         try:
+            written = self._writing.get(id(instance))
+            if written is not None:
+                # On a thread or task of its own, which knows no parent.
+                parent_span_id = written[0]
             if not self._wanted(parent_span_id):
                 return
             name = id_.partition("-")[0]
@@ -240,12 +253,45 @@ class _Handler(BaseSpanHandler[BaseSpan]):
         owner: Recorder = self._recorder
         try:
             owner.runs.tell(id_, _summary(instance, result))
-            if isinstance(result, StreamingResponse) and owner.runs.is_first(id_):
-                _read_later(owner.runs, id_, result)
+            if self._goes_on(id_, result):
                 return
         except Exception as problem:  # noqa: BLE001 the guard of the recording path
             guard.note(problem)
         owner.runs.end(id_, result)
+        if _writes(id_, instance):
+            self._written(instance, None)
+
+    def _goes_on(self, id_: str, result: Any) -> bool:
+        """Whether an answer is being made yet, so that its run ends when it is."""
+        owner: Recorder = self._recorder
+        streams = (StreamingResponse, AsyncStreamingResponse, StreamingAgentChatResponse)
+        if not isinstance(result, streams) or not owner.runs.is_first(id_):
+            return False
+        if isinstance(result, StreamingResponse):
+            _read_later(owner.runs, id_, result)
+        elif isinstance(result, AsyncStreamingResponse):
+            _read_later_async(owner.runs, id_, result)
+        else:
+            owner.runs.leave(id_)
+            self._writing[id(result)] = (id_, result)
+            if result.is_done:
+                # Its thread was quicker.
+                self._written(result, None)
+        return True
+
+    def _written(self, response: Any, error: BaseException | None) -> None:
+        """The answer of a chat engine is there, or is not to come."""
+        # Whoever takes it out ends the run.
+        id_, _ = self._writing.pop(id(response), (None, None))
+        if id_ is None:
+            return
+        owner: Recorder = self._recorder
+        answer = AgentChatResponse(
+            response=response.response,
+            sources=response.sources,
+            source_nodes=response.source_nodes,
+        )
+        owner.runs.end(id_, answer, error)
 
     def prepare_to_drop_span(
         self,
@@ -256,7 +302,15 @@ class _Handler(BaseSpanHandler[BaseSpan]):
         **kwargs: Any,
     ) -> None:
         owner: Recorder = self._recorder
-        owner.runs.end(id_, None, err or RuntimeError("the span was dropped"))
+        failed = err or RuntimeError("the span was dropped")
+        owner.runs.end(id_, None, failed)
+        if _writes(id_, instance):
+            self._written(instance, failed)
+
+
+def _writes(id_: str, instance: Any) -> bool:
+    """Whether a span writes the answer of a chat engine that streams."""
+    return isinstance(instance, StreamingAgentChatResponse) and "write_response_to_history" in id_
 
 
 def _read_later(known: runs.Runs, id_: str, response: StreamingResponse) -> None:
@@ -288,6 +342,35 @@ def _read_later(known: runs.Runs, id_: str, response: StreamingResponse) -> None
     response.response_gen = cast("Any", read())
 
 
+def _read_later_async(known: runs.Runs, id_: str, response: AsyncStreamingResponse) -> None:
+    """`_read_later` for an answer that is awaited."""
+    given: Any = response.response_gen
+    if given is None:
+        known.end(id_, response)
+        return
+    call = known.leave(id_)
+
+    async def read() -> AsyncGenerator[Any]:
+        parts: list[str] = []
+        failed: BaseException | None = None
+        try:
+            while True:
+                with Active(call):
+                    part = await anext(given, recording.NOTHING)
+                if part is recording.NOTHING:
+                    return
+                parts.append(str(part))
+                yield part
+        except BaseException as problem:
+            failed = None if isinstance(problem, GeneratorExit) else problem
+            raise
+        finally:
+            answer = Response("".join(parts), response.source_nodes, response.metadata)
+            known.end(id_, answer, failed)
+
+    response.response_gen = cast("Any", read())
+
+
 def _kind(instance: Any) -> str:
     return next((kind for known, kind in _KINDS if isinstance(instance, known)), "chain")
 
@@ -300,6 +383,9 @@ def _inputs(arguments: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "args" and isinstance(value, tuple):
             given = cast("tuple[Any, ...]", value)
             found.update({"input": given[0]} if len(given) == 1 else {"args": given})
+        elif name == "start_event" and isinstance(getattr(value, "user_msg", None), str):
+            # Of a workflow: what was asked goes before how it begins.
+            found = {"input": value.user_msg, **found, name: value}
         elif name != "self":
             # What was asked, rather than the bundle that it is passed on in.
             found[name] = getattr(value, "query_str", value)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kibitz.base.locks import ForkLock
-from kibitz.tracing import guard, recording
+from kibitz.tracing import guard, recording, snapshots
 from kibitz.tracing.op import Op
 from kibitz.tracing.recording import CURRENT, Active, Extra, Recording, Scope
 
@@ -28,10 +28,22 @@ def place(name: str, method: str) -> str:
 
 
 class _Open:
-    __slots__ = ("before", "call", "is_current")
+    __slots__ = ("before", "call", "is_current", "is_first", "is_shown")
 
-    def __init__(self, call: Recording | Scope | None, before: Any, is_current: bool) -> None:
+    def __init__(
+        self,
+        call: Recording | Scope | None,
+        before: Any,
+        is_current: bool,
+        *,
+        is_first: bool = False,
+        is_shown: bool = True,
+    ) -> None:
         self.call = call
+        self.is_first = is_first
+        """Whether it is part of no other run."""
+        self.is_shown = is_shown
+        """False where the call is that of the run above, which ends for itself."""
         self.before = before
         """What was current before it; only where it is current itself."""
         self.is_current = is_current
@@ -78,7 +90,8 @@ class Runs:
                     CURRENT.set(call)
             lost = None
             with self._changing:
-                self._open[run_id] = _Open(call, before, is_current)
+                is_first = above is None or above.call is None
+                self._open[run_id] = _Open(call, before, is_current, is_first=is_first)
                 if len(self._open) > MAX_OPEN:
                     lost = next(iter(self._open))
             if lost is not None:
@@ -90,17 +103,24 @@ class Runs:
         """A run that is not shown: what it calls belongs to the one above."""
         above = self._open.get(parent_id)
         with self._changing:
-            self._open[run_id] = _Open(None if above is None else above.call, None, False)
+            call = None if above is None else above.call
+            self._open[run_id] = _Open(call, None, False, is_shown=False)
 
     def knows(self, run_id: Any) -> bool:
         """Whether a run has begun here and not ended."""
         return run_id in self._open
 
     def is_first(self, run_id: Any) -> bool:
-        """Whether a run is part of no other call."""
+        """Whether a run is part of no other run; it may be that of an op."""
+        open_ = self._open.get(run_id)
+        return open_ is not None and open_.is_first and isinstance(open_.call, Recording)
+
+    def asked(self, run_id: Any, inputs: dict[str, Any]) -> None:
+        """What a run that has not ended was given turns out now, as that of a chain which takes a stream."""
         open_ = self._open.get(run_id)
         call = None if open_ is None else open_.call
-        return isinstance(call, Recording) and call.parent is None
+        if isinstance(call, Recording) and not call.ended_ns:
+            call.inputs = recording.Named(snapshots.take(inputs)[0])
 
     def leave(self, run_id: Any) -> Recording | Scope | None:
         """Go on to what is no part of a run that has not ended; gives its call."""
@@ -125,12 +145,14 @@ class Runs:
         """A run has ended, with its output or by raising; raises nothing."""
         with self._changing:
             open_ = self._open.pop(run_id, None)
-        if open_ is None:
+        if open_ is None or not open_.is_shown:
             return
         try:
             call = open_.call
             if open_.is_current and CURRENT.get() is call:
                 CURRENT.set(open_.before)
+            elif open_.is_current:
+                self._pass_over(call, open_.before)
             if not isinstance(call, Recording) or call.ended_ns:
                 return
             call.result = output if error is None else recording.NOTHING
@@ -141,6 +163,13 @@ class Runs:
             )
         except Exception as problem:  # noqa: BLE001 the guard of the recording path
             guard.note(problem)
+
+    def _pass_over(self, call: Any, before: Any) -> None:
+        """A run has ended before one that began after it, as those of a batch do: that one does not lead back to it."""
+        with self._changing:
+            for each in self._open.values():
+                if each.before is call:
+                    each.before = before
 
     def _op(self, name: str, kind: str) -> Op[..., Any]:
         op = self._ops.get((name, kind))

@@ -81,6 +81,18 @@ class Wrapper:
         evaluating.drain(_WAIT_S if feedback_timeout is None else feedback_timeout, ends=False)
         return ()
 
+    def main_call(self, human: str) -> Any:
+        """What the app answers to a text."""
+        return self._asking()(human)
+
+    async def main_acall(self, human: str) -> Any:
+        """`main_call` of an app that answers with a coroutine."""
+        answered = self._asking()(human)
+        return await answered if inspect.isawaitable(answered) else answered
+
+    def _asking(self) -> Callable[[str], Any]:
+        return cast("Callable[[str], Any]", self)
+
     @classmethod
     def select_context(cls, app: Any = None) -> Any:
         """Raises `UsageError`: only frameworks' apps know where their contexts are."""
@@ -113,15 +125,6 @@ class TruApp(Wrapper, App):
         if named is not None:
             found["methods"] = list(named)
         super().__init__(app, **found)
-
-    def main_call(self, human: str) -> Any:
-        """What the app answers to a text."""
-        return self(human)
-
-    async def main_acall(self, human: str) -> Any:
-        """`main_call` of an app whose main method is a coroutine function."""
-        answered = self(human)
-        return await answered if inspect.isawaitable(answered) else answered
 
     def format_instrumented_methods(self) -> str:
         """The recorded methods with their places, as text."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
+from kibitz.base.errors import UsageError
 from kibitz.compat.trulens.apps import Wrapper, options
 from kibitz.judging.lenses import Lens
 
@@ -12,8 +13,31 @@ from kibitz.judging.lenses import Lens
 @functools.cache
 def _wrapping(named: type[Any], recorder: type[Any]) -> Any:
     """A recorder with what TruLens' wrappers can do, of their name."""
-    body = {"__doc__": named.__doc__, "select_context": named.select_context}
+    body = {
+        "__doc__": named.__doc__,
+        "__getattr__": _refuse,
+        "_asking": _asking,
+        "select_context": staticmethod(named.select_context),
+    }
     return cast("Any", type(recorder))(named.__name__, (Wrapper, recorder), body)
+
+
+def _asking(recorder: Any) -> Any:
+    """What answers a text: of a framework's app the method that it is asked by."""
+    for name in ("invoke", "query", "chat"):
+        asked = getattr(recorder.app, name, None)
+        if asked is not None:
+            return asked
+    raise UsageError(f"{type(recorder.app).__name__} has none of invoke, query and chat")
+
+
+def _refuse(recorder: Any, name: str) -> NoReturn:
+    app = recorder.__dict__.get("app")
+    there = f"; the app has: call `.{name}` there" if hasattr(app, name) else ""
+    raise AttributeError(
+        f"{type(recorder).__name__} has no {name!r} in Kibitz{there}. It records what runs in its blocks; what of it is "
+        "in `recording.records`"
+    )
 
 
 class TruChain:
