@@ -9,17 +9,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sites
 from asking import get, send
 
 from kibitz.base import api
 from kibitz.base.errors import SettingsError, Unavailable
+from kibitz.base.records import Batch, Receipt
 from kibitz.base.settings import ServerSettings
 from kibitz.server import bodies, serving
+from kibitz.storage import sqlite
 from kibitz.testing.serving import ServerProcess, server
 
 CALL = {"id": "c1", "op": "o", "started_at": "2026-01-01T00:00:00Z"}
@@ -138,6 +143,31 @@ def test_a_request_that_is_being_answered_when_it_stops_is_answered(process: Ser
 
     assert received.startswith(b"HTTP/1.1 200 ")
     assert b'"calls":3000' in received
+
+
+def test_what_is_being_stored_is_acknowledged_also_when_that_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(serving, "GRACE_S", 0.01)
+    store = sqlite.open_store(tmp_path)
+    begun, goes_on = threading.Event(), threading.Event()
+    write = store.ingest.write
+
+    def slowly(batch: Batch) -> Receipt:
+        begun.set()
+        assert goes_on.wait(20)
+        return write(batch)
+
+    monkeypatch.setattr(store.ingest, "write", slowly)
+    # Begins when the server is told to stop.
+    longer = threading.Timer(0.3, goes_on.set)
+    with ThreadPoolExecutor(1) as sender:
+        with sites.served(store) as url:
+            answer = sender.submit(send, url, api.INGEST, {"project": "p", "calls": [CALL]})
+            assert begun.wait(20)
+            longer.start()
+        assert (answer.result().status, answer.result().json) == (200, {"calls": 1})
+    store.close()
 
 
 @pytest.mark.processes

@@ -35,6 +35,7 @@ def build_app(store: Store, settings: ServerSettings) -> Litestar:
     # Litestar's own middleware exists once for each route and only where there is one; these hold for
     # every request, also for an address that is not there.
     within = bodies.Bodies(app.asgi_handler, max_body_bytes=settings.max_body_bytes)
+    app.state["bodies"] = within
     respond = errors.handler(pages.error_page)
     app.asgi_handler = errors.Guard(access.Access(within, keys=keys), respond)
     return app

@@ -34,6 +34,11 @@ class Bodies:
         self._held = 0
         """Bytes of the bodies that are held now; changed on the event loop only."""
 
+    @property
+    def any(self) -> bool:
+        """Whether a body was read whole whose request is not answered yet."""
+        return self._held > 0
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)

@@ -24,9 +24,10 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
 
+from kibitz.base import clock
 from kibitz.base.errors import SettingsError, Unavailable
 from kibitz.base.settings import ServerSettings
-from kibitz.server import access
+from kibitz.server import access, bodies
 from kibitz.server.app import build_app
 from kibitz.storage.protocols import Store
 
@@ -34,6 +35,9 @@ READER_THREADS = 16
 BACKLOG = 1024
 GRACE_S = 2.0
 """How long requests that are being answered may take after the server was told to stop."""
+STORING_GRACE_S = 20.0
+"""How long those may take from then on whose bodies were read whole: what is being stored is acknowledged."""
+_LOOK_S = 0.1
 
 
 def listen(settings: ServerSettings) -> Listening:
@@ -74,7 +78,8 @@ class Listening:
     ) -> None:
         """Serve until told to stop, by SIGTERM and SIGINT, or by the event where one is given.
 
-        Returns when requests under way are answered, or have had `GRACE_S`. The store stays open.
+        Returns when requests under way are answered, or have had `GRACE_S`, and `STORING_GRACE_S` where their
+        bodies were read whole. The store stays open.
 
         Args:
             ready: called when requests are answered.
@@ -139,13 +144,25 @@ async def _serve(
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
         server.stop()
-        # What still runs after that is left to die with the loop: a client that has sent half of a
-        # request and keeps silent would otherwise keep the server up for ever.
-        await asyncio.wait({serving}, timeout=GRACE_S)
+        await _finish(serving, app.state["bodies"])
     stopped.cancel()
     if serving.done():
         serving.result()
     readers.shutdown(wait=False, cancel_futures=True)
+
+
+async def _finish(serving: asyncio.Future[None], held: bodies.Bodies) -> None:
+    """Wait for what is being answered.
+
+    What still runs after that is left to die with the loop: a client that has sent half of a request and keeps
+    silent would otherwise keep the server up for ever.
+    """
+    await asyncio.wait({serving}, timeout=GRACE_S)
+    end_ns = clock.monotonic_ns() + int(STORING_GRACE_S * 1e9)
+    while not serving.done() and held.any and clock.monotonic_ns() < end_ns:
+        await asyncio.wait({serving}, timeout=_LOOK_S)
+    # The last answer has been given to the connection; it is sent now.
+    await asyncio.wait({serving}, timeout=_LOOK_S)
 
 
 def _pass_on(
