@@ -92,6 +92,26 @@ def test_a_judge_that_ends_its_process_fails_and_takes_nobody_with_it(tmp_path, 
     assert working.each_once(store)
 
 
+def test_a_child_that_a_judge_forks_judges_nothing_more(tmp_path, store, monkeypatch):
+    notes = tmp_path / "notes"
+    monkeypatch.setenv("NOTED_BY_JUDGES", str(notes))
+    texts = [f"text{n}" for n in range(30)]
+    working.add_calls(store, texts)
+    refs = working.define(store, working.feedback(worker_judges.forking))
+    working.want(store, refs)
+
+    worker = working.WorkerProcess(tmp_path / "data", "--until-idle")
+    worker.end()
+
+    own = str(worker.process.pid)
+    noted = [line.split() for line in notes.read_text().splitlines()]
+    assert sorted(text for pid, text in noted if pid == own) == sorted(texts)
+    children = [pid for pid, _ in noted if pid != own]
+    assert len(children) == len(set(children))
+    assert working.statuses(store) == {"done": 30}
+    assert working.each_once(store)
+
+
 def test_a_worker_waits_for_a_server_that_is_started_anew(tmp_path):
     with ServerProcess(tmp_path / "data") as server:
         url, port = server.url, server.port

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 
 from kibitz.base import clock
-from kibitz.workers import outcomes
+from kibitz.workers import outcomes, threads
 from kibitz.workers.board import Board
 from kibitz.workers.lanes import Job
 from kibitz.workers.threads import Sink
@@ -22,6 +23,7 @@ class Tasks:
         self._sink = sink
         self._timeout_s = timeout_s
         self._max_attempts = max_attempts
+        self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,6 +71,8 @@ class Tasks:
         except asyncio.CancelledError:
             judging.cancel()
             raise
+        finally:
+            threads.end_child(self._pid)
         try:
             if judging.done():
                 outcome = outcomes.of_result(

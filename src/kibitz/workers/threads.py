@@ -6,6 +6,7 @@ there are as many as may be slow at once; beyond that what waits fails too, with
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class Threads:
         self._timeout_ns = int(timeout_s * 1e9)
         self._timeout_s = timeout_s
         self._max_attempts = max_attempts
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         """Protects the seats."""
         self._seats: set[_Seat] = set()
@@ -118,6 +120,8 @@ class Threads:
             outcome = outcomes.of_result(claim, result, started_at, max_attempts=self._max_attempts)
         except BaseException as error:  # noqa: BLE001  around a user's callback, which no interrupt reaches here
             outcome = outcomes.of_error(claim, error, started_at)
+        finally:
+            end_child(self._pid)
         with self._lock:
             seat.job = None
             abandoned = seat.abandoned
@@ -198,6 +202,15 @@ class Threads:
                 clock.to_us(clock.now()) - (clock.monotonic_ns() - begun_ns) // 1000
             )
             self._sink([(job, outcomes.of_reason(job.claim, "failed", reason, started_at))])
+
+
+def end_child(pid: int) -> None:
+    """End this process where a function forked and came back in the child too, instead of judging what the parent has.
+
+    Without cleaning up: what is buffered, locked and open here is the parent's.
+    """
+    if os.getpid() != pid:
+        os._exit(0)
 
 
 def _next(waiting: deque[T]) -> T | None:
