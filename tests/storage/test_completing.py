@@ -70,6 +70,17 @@ def test_what_a_project_has_is_offered_with_counts(
     assert [(each.text, each.count) for each in found.items] == counted
 
 
+def test_of_huge_values_the_newest_are_looked_at(store: SqliteStore) -> None:
+    project = "team/huge"
+    calls = [call(f"c{n}", seconds=n, output={"a": "x" * 300_000}) for n in range(10)]
+    store.ingest.write(batch(project=project, calls=calls))
+
+    found = store.calls.complete(project, "output.")
+
+    # A million characters, and the rest of the call that comes to it.
+    assert [(each.text, each.count) for each in found.items] == [("output.a", 4)]
+
+
 def test_of_very_many_texts_some_are_offered(store: SqliteStore) -> None:
     project = "team/many"
     calls = [call(f"c{n}", seconds=n) for n in range(200)]

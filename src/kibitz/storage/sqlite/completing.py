@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import msgspec
 
-from kibitz.base import clock
 from kibitz.base.records import ScoreColumn
 from kibitz.query import fields
 from kibitz.query.nodes import ColumnField, FeedbackField, Field, Literal_, PathField, Root
@@ -23,8 +22,10 @@ NEWEST = 60
 """Calls whose values are looked at for places in them."""
 _NEWEST_ROWS = 1000
 """Calls whose columns are."""
-_PATIENCE_NS = 2_500_000
-"""Looking at values ends after so long, however many have been seen: some are huge."""
+_ENOUGH = 1_000_000
+"""Looking at values ends after so many characters, some milliseconds, however many have been seen: some are huge.
+
+A number of characters and no time: what is offered does not depend on what else the machine does."""
 _MAX_PATHS = 300
 _MAX_DEPTH = 5
 _MAX_KEYS = 50
@@ -126,12 +127,13 @@ class SqliteKnown:
         if self._values is None:
             self._values = {name: [] for name in fields.ROOTS}
             rows = self._connection.execute(_SQL["newest_payloads"], (self._project, NEWEST))
-            until = clock.monotonic_ns() + _PATIENCE_NS
+            seen = 0
             for row in rows:
                 for name, text in zip(fields.ROOTS, row, strict=True):
                     if text is not None:
                         self._values[name].append(msgspec.json.decode(text))
-                if clock.monotonic_ns() > until:
+                        seen += len(text)
+                if seen > _ENOUGH:
                     break
         return self._values[root]
 
