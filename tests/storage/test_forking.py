@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -157,3 +160,80 @@ def test_who_forks_in_the_middle_of_reading_reads_on(tmp_path: Path):
 
     assert ended(child) == 0
     store.close()
+
+
+def test_who_forks_in_the_middle_of_reading_leaves_no_lock_to_the_child(tmp_path: Path):
+    store = sqlite.open_store(tmp_path)
+    store.ingest.write(batch("before"))
+    readers = store._readers  # pyright: ignore[reportPrivateUsage]
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with readers._lock:  # pyright: ignore[reportPrivateUsage]
+            held.set()
+            leave.wait()
+
+    thread = threading.Thread(target=hold)
+
+    def work() -> None:
+        signal.alarm(10)
+        with pytest.raises(Unavailable, match="was in use when this process was forked"):
+            names(store)
+
+    with readers.reading():
+        thread.start()
+        assert held.wait(5)
+        child = in_child(work)
+    leave.set()
+    thread.join()
+
+    assert ended(child) == 0
+    store.close()
+
+
+@pytest.mark.parametrize("when", ["before", "after_in_parent"])
+def test_an_interrupted_hook_of_a_fork_keeps_nobody_out(when: str):
+    def work() -> None:
+        # In a process of its own, which keeps these hooks; the interrupt comes right before the gate's.
+        gate = forking._Gate()  # pyright: ignore[reportPrivateUsage]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = lambda found: interrupted.append(found.exc_type)
+        interrupted: list[object] = []
+        if when == "before":
+            forking.register(gate)
+            os.register_at_fork(before=_thread.interrupt_main)
+        else:
+            os.register_at_fork(after_in_parent=_thread.interrupt_main)
+            forking.register(gate)
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(0)
+        ended(grandchild)
+        assert interrupted == [KeyboardInterrupt]
+        passes(gate.enter)
+
+    assert ended(in_child(work)) == 0
+
+
+def test_a_signal_handler_may_fork_while_its_thread_is_at_the_gate():
+    gate = forking._Gate()  # pyright: ignore[reportPrivateUsage]
+
+    def handled() -> None:
+        with gate._changed:  # pyright: ignore[reportPrivateUsage]
+            gate.before_fork()
+            gate.after_fork_in_parent()
+            gate.leave(gate.enter())
+
+    passes(handled)
+
+
+def passes(work: Callable[[], object]) -> None:
+    """Do it in a thread, which must come to its end."""
+    done = threading.Event()
+
+    def run() -> None:
+        work()
+        done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    assert done.wait(10)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import threading
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kibitz
 from kibitz.base.errors import InvalidRecord, StorageFull, TooLarge, Unauthorized, Unavailable
-from kibitz.base.records import Batch, Receipt, Rejection
+from kibitz.base.records import Batch, CallPart, Receipt, Rejection
 from kibitz.base.settings import TracingSettings
 from kibitz.testing.capturing import CapturingTransport, capture
 from kibitz.tracing import recording
 from kibitz.tracing import session as sessions
+from kibitz.tracing.intake import Intake
 from kibitz.tracing.report import FlushReport
 from kibitz.tracing.session import Session
+from kibitz.tracing.spool import Spool
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @kibitz.op
@@ -604,3 +613,76 @@ def test_reports_read_as_a_line():
         "1 call kept on disk, delivered later; 1 still running; 2 not delivered in time; 5 lost (queue_full)"
     )
     assert not report.complete
+
+
+def test_what_a_child_left_on_disk_is_delivered_when_the_program_ends(start):
+    transport = CapturingTransport()
+    session = start(transport)
+    session.flush(10.0)
+    left = another_process(session)
+    left.append(Batch(project="t/app", calls=[CallPart(id="of-a-child", op="o", ended_at=NOW)]))
+    left.close()
+
+    report = session.finish(10.0)
+
+    assert report.recovered == 1
+    assert ended_ids(transport) == ["of-a-child"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_outlives_its_parent_leaves_the_parents_files_to_others(start):
+    session = start(CapturingTransport(Trouble(Unavailable("away"))))
+    echo(1)
+    session.flush(10.0)
+    read, write = os.pipe()
+    forked_read, forked_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os.write(forked_write, b".")
+        os.read(read, 1)
+        os._exit(0)
+    os.read(forked_read, 1)
+
+    assert session.finish(10.0).calls_spooled == 1
+    later = another_process(session)
+    later.adopt()
+    waiting = later.next()
+    os.write(write, b".")
+    os.waitpid(child, 0)
+    later.close()
+
+    assert waiting is not None
+    assert [part.op for part in waiting[1].calls] == ["echo"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no such signals")
+def test_a_signal_that_comes_when_the_time_is_over_does_not_keep_the_exporter_waiting():
+    intake = Intake(TracingSettings(), lambda: None)
+    ready, done = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        ready.set()
+        intake.wait(0.2)
+        done.set()
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        assert ready.wait(10)
+        time.sleep(0.05)
+        assert thread.ident is not None
+        signal.pthread_kill(thread.ident, signal.SIGUSR1)
+        # Keeps the interpreter's lock, so that the thread goes on when its time is over.
+        ctypes.PyDLL(None).usleep(300_000)
+        assert done.wait(5)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def another_process(session: Session) -> Spool:
+    """The spool of a session as another process of the same program opens it."""
+    return Spool(
+        Path(session.settings.data).absolute() / "spool", session.target, limit_bytes=1 << 20
+    )

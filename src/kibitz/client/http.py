@@ -14,7 +14,6 @@ import http.client
 import io
 import os
 import socket
-import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from kibitz.base.errors import (
     Unavailable,
     UsageError,
 )
+from kibitz.base.locks import ForkLock
 from kibitz.base.version import __version__
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Connection:
             "User-Agent": f"kibitz/{__version__}",
             **_authorization(api_key),
         }
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         """Protects `_pool` and `_owner`."""
         self._pool: urllib3.HTTPConnectionPool | None = None
         self._owner = 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, TypeVarTuple
+
+from kibitz.base.locks import ForkLock
 
 Given = TypeVarTuple("Given")
 Loaded = TypeVar("Loaded")
@@ -18,7 +19,7 @@ class Once(Generic[*Given, Loaded]):
 
     def __init__(self, load: Callable[[*Given], Loaded]) -> None:
         self._load = load
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._kept: dict[tuple[*Given], Loaded] = {}
 
     def __call__(self, *given: *Given) -> Loaded:

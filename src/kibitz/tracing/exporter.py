@@ -124,6 +124,10 @@ class Exporter:
         """What counts as a secret in this session."""
         return self._assembler.redaction
 
+    def disown(self) -> None:
+        """In a forked child: leave everything to the parent. Its files stay locked while a child has them open."""
+        self._spool.close()
+
     # What ends a session.
 
     def flush(self, timeout_s: float) -> FlushReport:
@@ -234,7 +238,8 @@ class Exporter:
         now = clock.monotonic_ns()
         if at_once:
             self._try_again_ns = 0
-        if now >= self._adopt_ns:
+        # At the end once more: what children could not store themselves is theirs no longer when they have ended.
+        if now >= self._adopt_ns or self.intake.closed:
             self._adopt_ns = now + int(_ADOPT_EVERY_S * _SECOND)
             self._spool.adopt()
         self._deliver_backlog()

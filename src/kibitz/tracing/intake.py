@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 
 from kibitz.base.evaluations import EvaluationPart
 from kibitz.base.records import CallPart, FeedbackPart, ObjectPart
@@ -32,8 +31,10 @@ class Intake:
         self.queue: deque[Recording | Part] = deque()
         self.held = 0
         """Open calls, which have left the queue and still count."""
-        # Not an event: a signal handler may ring in the middle of a ring, and an event's lock is not one to take twice.
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        # Free once somebody has rung. Not an event: a signal handler may ring in the middle of a ring, and an event's
+        # lock is not one to take twice. Not a queue: CPython's waits for ever where a signal comes at the time limit.
+        self._bell = threading.Lock()
+        self._bell.acquire()
         self.closed = False
         self._start = start
         self._started = False
@@ -59,7 +60,7 @@ class Intake:
             return False
         self._bytes_in += size
         queue.append(recording)
-        if waiting >= self._wake_at and self._bell.empty():
+        if waiting >= self._wake_at and self._bell.locked():
             self.ring()
         if not self._started:
             self._first()
@@ -103,16 +104,15 @@ class Intake:
 
     def ring(self) -> None:
         """Let the exporter look now: there is enough for a batch, or somebody waits."""
-        self._bell.put(None)
+        # It is free already where somebody else has rung.
+        with suppress(RuntimeError):
+            self._bell.release()
 
     # What the exporter calls.
 
     def wait(self, timeout_s: float) -> None:
         """Until somebody rings, or the time is over."""
-        with suppress(Empty):
-            self._bell.get(timeout=timeout_s)
-            while True:
-                self._bell.get_nowait()
+        self._bell.acquire(timeout=timeout_s)
 
     def let_go(self, recording: Recording) -> None:
         """A call has left for good: its bytes count no more."""

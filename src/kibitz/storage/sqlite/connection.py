@@ -16,6 +16,7 @@ from kibitz.base.errors import (
     StorageFull,
     Unavailable,
 )
+from kibitz.base.locks import ForkLock
 from kibitz.storage.sqlite import forking, functions
 
 FILE_NAME = "kibitz.sqlite3"
@@ -46,7 +47,7 @@ class Readers:
         self._path = path
         self._timeout_s = query_timeout_s
         self._local = threading.local()
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         """Protects `_opened`."""
         self._opened: list[sqlite3.Connection] = []
         self._generation = forking.generation()

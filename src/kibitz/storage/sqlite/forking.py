@@ -16,8 +16,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakSet, WeakValueDictionary
@@ -26,6 +28,7 @@ from kibitz.base.errors import Unavailable
 
 LONGEST_WAIT_S = 2.0
 """How long a fork waits for those who use a connection; a batch is written in milliseconds."""
+_LOOK_AGAIN_S = 0.05
 
 
 class Heir(Protocol):
@@ -58,10 +61,14 @@ class _Gate:
     """Lets users of connections in, and a fork when nobody is inside."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        # Of a lock that a signal handler may take again, which forks or asks a store in the middle of this.
+        self._changed = threading.Condition(threading.RLock())
         self._inside: dict[int, int] = {}
         """How often each thread is inside."""
-        self._forks = 0
+        self.forks: deque[None] = deque()
+        """One for each fork that is under way. Counted by functions in C: an exception out of a signal handler, a
+        KeyboardInterrupt for one, keeps a hook in Python from its first line, and a fork that is never counted out
+        would keep everybody out for ever."""
         self.generation = 0
         """Grows with each fork; a connection of an earlier one is closed."""
 
@@ -70,8 +77,9 @@ class _Gate:
         me = threading.get_ident()
         with self._changed:
             # Who is inside already is waited for, and must not wait itself.
-            while self._forks and me not in self._inside:
-                self._changed.wait()
+            while self.forks and me not in self._inside:
+                # Not for ever: who should say that the fork is over may have been interrupted.
+                self._changed.wait(_LOOK_AGAIN_S)
             self._inside[me] = self._inside.get(me, 0) + 1
         return me
 
@@ -82,13 +90,12 @@ class _Gate:
                 self._inside[who] = left
             else:
                 self._inside.pop(who, None)
-            if self._forks:
+            if self.forks:
                 self._changed.notify_all()
 
     def before_fork(self) -> None:
         me = threading.get_ident()
         with self._changed:
-            self._forks += 1
             if me in self._inside:
                 return
             if self._changed.wait_for(lambda: not self._inside, LONGEST_WAIT_S):
@@ -100,13 +107,11 @@ class _Gate:
 
     def after_fork_in_parent(self) -> None:
         with self._changed:
-            self._forks -= 1
             self._changed.notify_all()
 
     def after_fork_in_child(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition(threading.RLock())
         self._inside = {}
-        self._forks = 0
         self.generation += 1
         _of_parents.extend(_open.values())
         _open.clear()
@@ -116,13 +121,20 @@ class _Gate:
             heir.renew()
 
 
+def register(gate: _Gate) -> None:
+    """Have the gate told of forks. What is registered last is called first before a fork, and last after it."""
+    os.register_at_fork(before=gate.before_fork, after_in_child=gate.forks.clear)
+    os.register_at_fork(
+        before=partial(gate.forks.append, None),
+        after_in_parent=gate.forks.pop,
+        after_in_child=gate.after_fork_in_child,
+    )
+    os.register_at_fork(after_in_parent=gate.after_fork_in_parent)
+
+
 _gate = _Gate()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_gate.before_fork,
-        after_in_parent=_gate.after_fork_in_parent,
-        after_in_child=_gate.after_fork_in_child,
-    )
+    register(_gate)
 
 
 @contextmanager

@@ -86,14 +86,16 @@ class SqliteIngest:
     def index_words(self, limit: int, project: int | None = None) -> int:
         """Index the words of up to `limit` calls that wait for it, unless somebody is writing; gives how many."""
         with forking.using():
-            if self._waiting or not self._lock.acquire(blocking=False):
+            # By a name: it is another one after a fork in the middle of this.
+            lock = self._lock
+            if self._waiting or not lock.acquire(blocking=False):
                 return 0
             try:
                 return self._in_transaction(
                     lambda connection: indexing.index_some(connection, limit, project)
                 )
             finally:
-                self._lock.release()
+                lock.release()
 
     def write_seeing(self, see: Callable[[sqlite3.Connection], Batch]) -> Receipt:
         """Store a batch that is made of what is stored, with nothing written in between."""
