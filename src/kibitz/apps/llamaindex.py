@@ -16,6 +16,7 @@ recorded when its `response_gen` has been read.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from kibitz.apps import recorder, recordings, runs
@@ -322,9 +323,7 @@ def _read_later(known: runs.Runs, id_: str, response: StreamingResponse) -> None
     call = known.leave(id_)
 
     def read() -> Generator[Any]:
-        parts: list[str] = []
-        failed: BaseException | None = None
-        try:
+        with _reading(known, id_, response) as parts:
             while True:
                 with Active(call):
                     part = next(given, recording.NOTHING)
@@ -332,12 +331,6 @@ def _read_later(known: runs.Runs, id_: str, response: StreamingResponse) -> None
                     return
                 parts.append(str(part))
                 yield part
-        except BaseException as problem:
-            failed = None if isinstance(problem, GeneratorExit) else problem
-            raise
-        finally:
-            answer = Response("".join(parts), response.source_nodes, response.metadata)
-            known.end(id_, answer, failed)
 
     response.response_gen = cast("Any", read())
 
@@ -351,9 +344,7 @@ def _read_later_async(known: runs.Runs, id_: str, response: AsyncStreamingRespon
     call = known.leave(id_)
 
     async def read() -> AsyncGenerator[Any]:
-        parts: list[str] = []
-        failed: BaseException | None = None
-        try:
+        with _reading(known, id_, response) as parts:
             while True:
                 with Active(call):
                     part = await anext(given, recording.NOTHING)
@@ -361,14 +352,26 @@ def _read_later_async(known: runs.Runs, id_: str, response: AsyncStreamingRespon
                     return
                 parts.append(str(part))
                 yield part
-        except BaseException as problem:
-            failed = None if isinstance(problem, GeneratorExit) else problem
-            raise
-        finally:
-            answer = Response("".join(parts), response.source_nodes, response.metadata)
-            known.end(id_, answer, failed)
 
     response.response_gen = cast("Any", read())
+
+
+@contextmanager
+def _reading(
+    known: runs.Runs, id_: str, response: StreamingResponse | AsyncStreamingResponse
+) -> Generator[list[str]]:
+    """Gathers the parts of an answer while somebody reads it, and ends its run with them."""
+    parts: list[str] = []
+    failed: BaseException | None = None
+    try:
+        yield parts
+    except BaseException as problem:
+        # Who stops reading has what was read.
+        failed = None if isinstance(problem, GeneratorExit) else problem
+        raise
+    finally:
+        answer = Response("".join(parts), response.source_nodes, response.metadata)
+        known.end(id_, answer, failed)
 
 
 def _kind(instance: Any) -> str:

@@ -278,31 +278,28 @@ def record_frame(
         feedback_mode=feedback_mode,
         tags=tags,
     )
-    names = [inputs] if isinstance(inputs, str) else list(inputs)
-    wanted = [*names, output, contexts, error, id, started_at, latency_s, thread_id, *metadata]
-    columns = _Columns([each for each in (*wanted, *(calls or {}).values()) if each is not None])
+    layout = _Layout(
+        inputs=inputs,
+        output=output,
+        contexts=contexts,
+        error=error,
+        id=id,
+        started_at=started_at,
+        latency_s=latency_s,
+        thread_id=thread_id,
+        metadata=metadata,
+        calls=calls or {},
+    )
     ids: list[str] = []
     left_out: dict[int, str] = {}
     seen: Counter[str] = Counter()
     at = -1
     for at, row in enumerate(_rows(frame)):
-        columns.check(row, at)
+        layout.check(row, at)
         try:
-            asked = (
-                row[names[0]] if isinstance(inputs, str) else {name: row[name] for name in names}
-            )
-            told = VirtualRecord(
-                main_input=asked,
-                main_output=_cleaned(row[output]),
-                main_error=_text(row, error),
-                calls=_calls(row, asked, contexts, calls or {}),
-                id=_text(row, id),
-                started_at=_moment(row[started_at]) if started_at else None,
-                latency_s=_number(row[latency_s]) if latency_s else None,
-                thread_id=_text(row, thread_id),
-                meta={name: _cleaned(row[name]) for name in metadata},
-            )
-            key = _digest(jsonable.to_json([told.id or [asked, told.main_output, told.main_error]]))
+            told = layout.record(row)
+            said = told.id or [told.main_input, told.main_output, told.main_error]
+            key = _digest(jsonable.to_json([said]))
             ids.append(made.add_record(told, occurrence=0 if told.id else seen[key]).record_id)
             seen[key] += 1
         except (UsageError, ValueError) as problem:
@@ -312,19 +309,53 @@ def record_frame(
     return Told(rows=at + 1, record_ids=ids, left_out=left_out)
 
 
-class _Columns:
-    """The columns that are asked for, held against each row."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """Which columns of a frame say what of a record."""
 
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
+    inputs: str | Sequence[str]
+    output: str
+    contexts: str | None
+    error: str | None
+    id: str | None
+    started_at: str | None
+    latency_s: str | None
+    thread_id: str | None
+    metadata: Sequence[str]
+    calls: Mapping[str, str]
 
     def check(self, row: Mapping[str, Any], at: int) -> None:
-        for name in self._names:
-            if name not in row:
+        """Hold a row to them; raises `UsageError`."""
+        single = (self.contexts, self.error, self.id, self.started_at, self.latency_s)
+        optional = (*single, self.thread_id, *self.metadata, *self.calls.values())
+        for name in (*self._names, self.output, *optional):
+            if name is not None and name not in row:
                 raise UsageError(
                     f"row {at} has no column {name!r}; it has {', '.join(map(str, row))}",
                     field=name,
                 )
+
+    def record(self, row: Mapping[str, Any]) -> VirtualRecord:
+        """What a row says; raises `UsageError` and `ValueError` where it cannot be read."""
+        if isinstance(self.inputs, str):
+            asked = row[self.inputs]
+        else:
+            asked = {name: row[name] for name in self.inputs}
+        return VirtualRecord(
+            main_input=asked,
+            main_output=_cleaned(row[self.output]),
+            main_error=_text(row, self.error),
+            calls=_calls(row, asked, self.contexts, self.calls),
+            id=_text(row, self.id),
+            started_at=_moment(row[self.started_at]) if self.started_at else None,
+            latency_s=_number(row[self.latency_s]) if self.latency_s else None,
+            thread_id=_text(row, self.thread_id),
+            meta={name: _cleaned(row[name]) for name in self.metadata},
+        )
+
+    @property
+    def _names(self) -> Sequence[str]:
+        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
 
 
 def _rows(frame: Any) -> Iterator[Mapping[str, Any]]:

@@ -275,8 +275,8 @@ class Session:
     def after_fork(self) -> None:
         """Begin anew in a forked child: what the parent has in its queue is the parent's to send."""
         if self._finished is None:
-            # Kept, not closed: a connection to a database must not be touched by a child of its process.
             self._exporter_now.disown()
+            # Kept, not closed: a connection to a database must not be touched by a child of its process.
             _of_parents.append(self._exporter_now)
             self._use(self._exporter(None))
 
