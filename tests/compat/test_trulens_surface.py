@@ -104,6 +104,8 @@ def test_what_people_say_is_a_column_and_in_the_leaderboard(session) -> None:
     [result] = session.run_feedback_functions(record, [failed], app)
     with pytest.raises(UsageError, match="the result says: .*nowhere"):
         session.add_feedback(result)
+    with pytest.raises(UsageError, match="needs name, record_id and result"):
+        session.add_feedback(name="", record_id=record.record_id, result=0.5)
 
 
 def test_every_version_of_an_app_is_found(session) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from kibitz.apps.identity import APP
 from kibitz.apps.records import AppRecord
 from kibitz.asking import frames
+from kibitz.base import refs
 from kibitz.base.errors import UsageError
 from kibitz.base.records import Call
 from kibitz.judging.records import Record
@@ -62,7 +63,7 @@ def records(
         for root in portion:
             record = Record.of_calls(whole.get(root.id, [root]), root.id)
             row = {**_row(record), **_json(record, apps)}
-            for name, value in said.get(f"kibitz:///{project}/call/{root.id}", {}).items():
+            for name, value in said.get(refs.call_ref(project, root.id), {}).items():
                 names[name] = None
                 row[name] = value
             for each in store.evaluations.of_call(project, root.id):

@@ -17,6 +17,7 @@ from kibitz.apps.records import AppRecord
 from kibitz.asking import beginning
 from kibitz.asking.judging import add_feedback
 from kibitz.asking.places import Place
+from kibitz.base import refs
 from kibitz.base.errors import KibitzError, NotFound, UsageError, class_of
 from kibitz.compat.trulens import datasets, frames
 from kibitz.judging.functions import Feedback
@@ -172,26 +173,17 @@ class TruSession:
         if given is not None:
             name, record_id = name or given.name, record_id or given.record_id
             result = given.output if result is None else result
-        if name is None or record_id is None or result is None:
+        if not name or not record_id or result is None:
             why = (
                 ""
                 if given is None or given.reason is None
                 else f"; the result says: {given.reason}"
             )
             raise UsageError(f"a judgement needs name, record_id and result{why}")
-        payload: dict[str, Any] = {
-            "value": {key: float(each) for key, each in result.items()}
-            if isinstance(result, Mapping)
-            else float(result)
-        }
-        type_ = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-        if not type_[0].isalpha():
-            type_ = f"feedback_{type_}"
-        if type_ != name:
-            payload["name"] = name
+        type_, payload = _said(name, result)
         judgement = {
             "type": type_,
-            "target_ref": f"kibitz:///{self.project}/call/{record_id}",
+            "target_ref": refs.call_ref(self.project, record_id),
             "payload": payload,
             "author": author,
         }
@@ -389,6 +381,19 @@ class TruSession:
         if words[0] == "serve":
             place = ("--data", str(where.folder))
         return subprocess.Popen([sys.executable, "-m", "kibitz.cli", *words, *place])
+
+
+def _said(name: str, result: float | Mapping[str, float]) -> tuple[str, dict[str, Any]]:
+    """The type and the payload of a judgement: a name that cannot be a type is kept in the payload."""
+    value = (
+        {key: float(each) for key, each in result.items()}
+        if isinstance(result, Mapping)
+        else float(result)
+    )
+    type_ = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+    if not type_[0].isalpha():
+        type_ = f"feedback_{type_}"
+    return type_, {"value": value} if type_ == name else {"value": value, "name": name}
 
 
 def run_dashboard(session: TruSession | None = None, **options: Any) -> subprocess.Popen[bytes]:
