@@ -218,6 +218,7 @@ def test_click_elsewhere_is_told_to_the_box_and_typing_goes_on(
         page.keyboard.press("/")
         page.keyboard.type("number 18")
         expect(rows(page)).to_have_count(1)
+        expect(page).to_have_url(re.compile(r"q=number\+18"))
         page.go_back()
         expect(rows(page)).to_have_count(1)
         expect(box(page)).to_have_value("number 17")
